@@ -1,0 +1,1 @@
+"""What the pages share on the screen: frames, panels, and the parts that run in the browser."""

@@ -1,0 +1,42 @@
+"""The keys of the app, in one place: what the buttons listen to and what `?` shows.
+
+Streamlit keeps ``c`` and ``r`` for itself, so no action has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ecg_engine.labels import NOISE
+
+LABEL_KEYS: Mapping[int, str] = MappingProxyType(
+    {
+        0: "n",
+        1: "s",
+        2: "v",
+        3: "b",
+        4: "t",
+        5: "a",
+        6: "f",
+        7: "w",
+        8: "z",
+        9: "e",
+        10: "d",
+        11: "i",
+        12: "p",
+        NOISE: "x",
+    }
+)
+"""Label id to key: n, s and v as in the AAMI classes, d for a couplet (doublet), x for noise."""
+
+VALID = "o"
+UNDO = "u"
+SEED = "m"
+NEXT_STRIP = "j"
+PREVIOUS_STRIP = "k"
+NEXT_BEAT = "Right"
+PREVIOUS_BEAT = "Left"
+NEXT_ITEM = "j"
+PREVIOUS_ITEM = "k"
+START = "Ctrl+Enter"
