@@ -1,0 +1,203 @@
+"""The two nets (spec section 8): beats in, class logits and a noise-gate logit out.
+
+Both read a window of beats around a centre beat. A net can be run in two ways that give the same numbers in
+eval mode: ``forward`` encodes every beat of every window, as the first scripts did; ``forward_beats`` encodes
+each beat once and gathers the windows from the encodings, which is what training and prediction use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ecg_engine.config import MODELS
+from ecg_engine.errors import ConfigError
+
+ENCODING = 64
+HIDDEN = 96
+
+
+class NetOutput(NamedTuple):
+    """What a net says about B centre beats."""
+
+    classes: Tensor  # (B, K) logits
+    gate: Tensor | None  # (B,) noise logit; None for a net without a gate
+
+
+class BeatEncoder(nn.Sequential):
+    """Three convolutions over one beat: (N, 1, L) to (N, 64, 1). A Sequential, as the old checkpoints name it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Conv1d(1, 24, 7, padding=3),
+            nn.BatchNorm1d(24),
+            nn.ReLU(),
+            nn.MaxPool1d(2),
+            nn.Conv1d(24, 48, 5, padding=2),
+            nn.BatchNorm1d(48),
+            nn.ReLU(),
+            nn.MaxPool1d(2),
+            nn.Conv1d(48, ENCODING, 3, padding=1),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool1d(1),
+        )
+
+    def encode(self, beats: Tensor) -> Tensor:
+        """Encodings of beats: (N, L) to (N, 64)."""
+        encoded: Tensor = self(beats.unsqueeze(1))
+        return encoded.squeeze(-1)
+
+
+def _rows(table: Tensor, index: Tensor) -> Tensor:
+    # index_select, not table[index]: the backward pass of the latter is not deterministic on CPU
+    return table.index_select(0, index)
+
+
+def centre_context(lstm: nn.LSTM, table: Tensor, windows: Tensor) -> Tensor:
+    """Output of a one-layer BiLSTM at the centre of each window.
+
+    The centre's output needs the forward direction only up to the centre and the backward direction only down
+    to it, so the other half of the steps is never run; and the input projection is done once a beat. The
+    numbers are those of ``lstm(table[windows])[0][:, W // 2]``.
+
+    Parameters
+    ----------
+    lstm : nn.LSTM
+        One layer, both directions, batch first.
+    table : Tensor, shape (U, 64)
+        Encodings.
+    windows : Tensor of int64, shape (B, W)
+        Row of ``table`` at each place; W is odd.
+
+    Returns
+    -------
+    Tensor, shape (B, 2 * hidden)
+    """
+    width, hidden = windows.shape[1], lstm.hidden_size
+    centre = width // 2
+    ahead = torch.addmm(lstm.bias_ih_l0 + lstm.bias_hh_l0, table, lstm.weight_ih_l0.t())
+    back = torch.addmm(lstm.bias_ih_l0_reverse + lstm.bias_hh_l0_reverse, table, lstm.weight_ih_l0_reverse.t())
+    recurrent = torch.stack([lstm.weight_hh_l0.t(), lstm.weight_hh_l0_reverse.t()])  # (2, hidden, 4 hidden)
+    state: Tensor | None = None
+    cell: Tensor | None = None
+    for step in range(centre + 1):
+        # both directions advance together, from the two ends towards the centre: (2, B, 4 hidden)
+        gates = torch.stack([_rows(ahead, windows[:, step]), _rows(back, windows[:, width - 1 - step])])
+        if state is not None:
+            gates = torch.baddbmm(gates, state, recurrent)
+        enter, forget, update, leave = gates.split(hidden, dim=2)
+        fresh = torch.sigmoid(enter) * torch.tanh(update)
+        cell = fresh if cell is None else torch.sigmoid(forget) * cell + fresh
+        state = torch.sigmoid(leave) * torch.tanh(cell)
+    assert state is not None
+    return torch.cat([state[0], state[1]], dim=1)
+
+
+class _WindowNet(nn.Module):
+    """What both nets share: the encoder, the context and the two ways to run them."""
+
+    proto_dim = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.beat_encoder = BeatEncoder()
+        self.context_lstm = nn.LSTM(ENCODING, HIDDEN, batch_first=True, bidirectional=True)
+
+    def heads(self, morphology: Tensor, context: Tensor, proto: Tensor | None) -> NetOutput:
+        """Logits from the centre beat's encoding (B, 64), its context (B, 192) and prototype features (B, D)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, proto: Tensor | None = None) -> NetOutput:
+        """Run on whole windows: x (B, W, L), proto (B, D); absent beats are zeros."""
+        n, width, length = x.shape
+        encoded = self.beat_encoder.encode(x.reshape(n * width, length)).reshape(n, width, ENCODING)
+        context = self.context_lstm(encoded)[0][:, width // 2]
+        return self.heads(encoded[:, width // 2], context, proto)
+
+    def forward_beats(self, beats: Tensor, windows: Tensor, proto: Tensor | None = None) -> NetOutput:
+        """Run on beats (N, L) that are each encoded once; windows (B, W) hold rows of beats, -1 where absent.
+
+        An absent place gets the encoding of an all-zero beat, which is what ``forward`` sees there.
+        """
+        table = self.beat_encoder.encode(torch.cat([beats, beats.new_zeros(1, beats.shape[1])]))
+        windows = torch.where(windows < 0, len(beats), windows)
+        context = centre_context(self.context_lstm, table, windows)
+        return self.heads(_rows(table, windows[:, windows.shape[1] // 2]), context, proto)
+
+
+class ECGContextNet(_WindowNet):
+    """V1: the class of the centre beat from its context alone."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.head = nn.Sequential(nn.Linear(2 * HIDDEN, 96), nn.ReLU(), nn.Dropout(0.2), nn.Linear(96, num_classes))
+
+    def heads(self, morphology: Tensor, context: Tensor, proto: Tensor | None) -> NetOutput:
+        """Class logits; no gate."""
+        return NetOutput(self.head(context), None)
+
+
+class ECGHybridNet(_WindowNet):
+    """V2: morphology, context and likeness to prototypes; classes and a noise gate."""
+
+    def __init__(self, num_classes: int, proto_dim: int) -> None:
+        super().__init__()
+        self.proto_dim = proto_dim
+        self.proto_mlp = nn.Sequential(
+            nn.Linear(proto_dim, 64), nn.ReLU(), nn.Dropout(0.1), nn.Linear(64, 32), nn.ReLU()
+        )
+        self.fusion = nn.Sequential(
+            nn.Linear(ENCODING + 2 * HIDDEN + 32, 128), nn.ReLU(), nn.Dropout(0.2), nn.Linear(128, 96), nn.ReLU()
+        )
+        self.class_head = nn.Linear(96, num_classes)
+        self.gate_head = nn.Linear(96, 1)
+
+    def heads(self, morphology: Tensor, context: Tensor, proto: Tensor | None) -> NetOutput:
+        """Class logits and the noise logit."""
+        if proto is None:
+            raise ValueError("the hybrid net needs the prototype features of each centre beat")
+        fused = self.fusion(torch.cat([morphology, context, self.proto_mlp(proto)], dim=1))
+        return NetOutput(self.class_head(fused), self.gate_head(fused).squeeze(1))
+
+
+Net = ECGContextNet | ECGHybridNet
+
+
+def build_net(model: str, num_classes: int, proto_dim: int = 0) -> Net:
+    """An untrained net.
+
+    Parameters
+    ----------
+    model : {"hybrid", "context"}
+    num_classes : int
+    proto_dim : int
+        Number of prototype features; unused by the context net.
+
+    Raises
+    ------
+    ConfigError
+        If ``model`` is neither.
+    """
+    if model == "hybrid":
+        return ECGHybridNet(num_classes, proto_dim)
+    if model == "context":
+        return ECGContextNet(num_classes)
+    raise ConfigError(f"model is {model!r}; it must be one of {', '.join(MODELS)}.")
+
+
+def describe_state(state: Mapping[str, Tensor]) -> tuple[str, int, int]:
+    """Model, number of classes and number of prototype features of a state dict, read off its shapes.
+
+    Raises
+    ------
+    ConfigError
+        If it belongs to neither net.
+    """
+    if "class_head.weight" in state and "proto_mlp.0.weight" in state:
+        return "hybrid", len(state["class_head.weight"]), int(state["proto_mlp.0.weight"].shape[1])
+    if "head.3.weight" in state:
+        return "context", len(state["head.3.weight"]), 0
+    raise ConfigError("these weights belong to neither of the two nets (hybrid, context).")
