@@ -138,18 +138,19 @@ def bank_from_library(
         If a prototype has no waveform.
     """
     rows: list[tuple[int, int, int, str]] = []
-    for row in library.itertuples(index=False):
-        mix = row.label_mix_top3 if isinstance(row.label_mix_top3, str) else ""
+    columns = [library[name].tolist() for name in ("prototype_id", "size", "dominant_label", "label_mix_top3")]
+    for number, size, label, mix in zip(*columns, strict=True):
+        mix = mix if isinstance(mix, str) else ""
         counts = [int(part.split(":")[1]) for part in mix.split(";") if part]
         purity = max(counts) / sum(counts) if counts else 0.0
-        if int(row.size) >= config.min_proto_size and purity >= config.min_proto_purity:
-            if int(row.prototype_id) not in waves:
+        if size >= config.min_proto_size and purity >= config.min_proto_purity:
+            if int(number) not in waves:
                 raise InputError(
-                    f"prototype {row.prototype_id} has no waveform",
+                    f"prototype {number} has no waveform",
                     where="prototype_library_waves.npz",
                     remedy="Table and waves must come from the same preprocessing run.",
                 )
-            rows.append((int(row.size), int(row.prototype_id), int(row.dominant_label), mix))
+            rows.append((int(size), int(number), int(label), mix))
     rows.sort(key=lambda item: (-item[0], item[1]))
     del rows[config.max_prototypes :]
     beat_len = len(next(iter(waves.values()))) if waves else 0

@@ -78,9 +78,10 @@ def centre_context(lstm: nn.LSTM, table: Tensor, windows: Tensor) -> Tensor:
     """
     width, hidden = windows.shape[1], lstm.hidden_size
     centre = width // 2
-    ahead = torch.addmm(lstm.bias_ih_l0 + lstm.bias_hh_l0, table, lstm.weight_ih_l0.t())
-    back = torch.addmm(lstm.bias_ih_l0_reverse + lstm.bias_hh_l0_reverse, table, lstm.weight_ih_l0_reverse.t())
-    recurrent = torch.stack([lstm.weight_hh_l0.t(), lstm.weight_hh_l0_reverse.t()])  # (2, hidden, 4 hidden)
+    names = ("weight_ih_l0", "bias_ih_l0", "bias_hh_l0", "weight_hh_l0")
+    sides = [[getattr(lstm, name + end) for name in names] for end in ("", "_reverse")]
+    ahead, back = (torch.addmm(b_in + b_rec, table, w_in.t()) for w_in, b_in, b_rec, _ in sides)
+    recurrent = torch.stack([side[3].t() for side in sides])  # (2, hidden, 4 hidden)
     state: Tensor | None = None
     cell: Tensor | None = None
     for step in range(centre + 1):
