@@ -1,0 +1,227 @@
+"""What is trained on: beats of one or more preprocessing runs with their effective labels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ecg_engine.config import PreprocessConfig
+from ecg_engine.errors import InputError
+from ecg_engine.preprocess import Run
+from ecg_engine.windows import Windows, context_windows
+
+FS_TOLERANCE = 0.01
+"""Sampling rates that differ by less than this share count as equal: 2,600 and 2,604 samples in 10 s."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The beats of one run (or, after :func:`combine`, of several) as the nets see them.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it.
+    beats : float32 (n, L)
+    windows : Windows
+        Over the beats whose noise flag is 0.
+    labels : int32 (n,)
+        Effective labels; -999 is never trained on, -1 only teaches the gate.
+    noise : bool (n,)
+        Effective noise flags.
+    patient_group : object (str) (n,)
+        The patient, or ``strip:...`` where none is known.
+    strip : object (str) (n,)
+        The strip, unique over all data.
+    source_row : int64 (n,)
+    cluster_ids : int32 (n,)
+        Global clusters, -1 for none; clusters of different runs are different ones.
+    fs : float
+        Hz.
+    config : PreprocessConfig
+    """
+
+    name: str
+    beats: NDArray[np.float32]
+    windows: Windows
+    labels: NDArray[np.int32]
+    noise: NDArray[np.bool_]
+    patient_group: NDArray[Any]
+    strip: NDArray[Any]
+    source_row: NDArray[np.int64]
+    cluster_ids: NDArray[np.int32]
+    fs: float
+    config: PreprocessConfig
+
+    def __len__(self) -> int:
+        """Number of windows."""
+        return len(self.windows.centre)
+
+    @property
+    def beat_len(self) -> int:
+        """Samples of one beat."""
+        return int(self.beats.shape[1])
+
+    @property
+    def window_size(self) -> int:
+        """Beats in one window."""
+        return int(self.windows.beat.shape[1])
+
+    @property
+    def window_labels(self) -> NDArray[np.int32]:
+        """Label of each window's centre beat."""
+        return self.labels[self.windows.centre]
+
+
+def sampling_rate(run: Run) -> float:
+    """Sampling rate of a run in Hz; for folders of the old scripts it follows from R positions and RR intervals."""
+    if run.summary.get("fs"):
+        return float(run.summary["fs"])
+    if run.strips is not None:
+        return run.strips.fs
+    table = run.metadata
+    steps = table["r_index"].diff().to_numpy()[1:]
+    same = (table["source_row"].diff().to_numpy()[1:] == 0) & (steps > 0)
+    if not same.any():
+        return float(run.config.fs or np.nan)
+    rates = steps[same] / table["rr_prev_sec"].to_numpy()[1:][same]
+    return float(np.round(np.median(rates), 3))
+
+
+def training_data(
+    run: Run, *, labels: ArrayLike | None = None, noise_flags: ArrayLike | None = None, name: str = "data set"
+) -> TrainingData:
+    """Take a run as training data.
+
+    Parameters
+    ----------
+    run : Run
+    labels : array_like of int, shape (n,), optional
+        Effective labels of all beats, in place of the run's.
+    noise_flags : array_like, shape (n,), optional
+        Effective noise flags. Windows are built anew over the beats with flag 0; a beat flagged as noise is neither
+        trained on nor a neighbour. (To teach the gate, a beat needs label -1 and flag 0.)
+    name : str
+
+    Raises
+    ------
+    InputError
+        If their lengths are not the run's number of beats.
+    """
+    n = len(run.metadata)
+    label = np.asarray(run.labels if labels is None else labels).astype(np.int32)
+    noise = np.asarray(run.noise_flags if noise_flags is None else noise_flags).astype(bool)
+    for what, values in (("labels", label), ("noise flags", noise)):
+        if values.shape != (n,):
+            raise InputError(f"{len(values)} {what} were given for {n} beats", where=name)
+    rows = run.metadata["source_row"].to_numpy().astype(np.int64)
+    if noise_flags is None:
+        windows = run.windows
+    else:
+        windows = context_windows(rows, ~noise, run.config.context_radius)
+    strip, patient = _groups(run, rows, name)
+    return TrainingData(
+        name, run.beats, windows, label, noise, patient, strip, rows, np.asarray(run.cluster_ids), sampling_rate(run),
+        run.config,
+    )  # fmt: skip
+
+
+def _groups(run: Run, rows: NDArray[np.int64], name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    known, place = np.unique(rows, return_inverse=True)
+    keys = {row: f"strip:{name}:{row}" for row in known.tolist()}
+    if run.strips is not None:
+        # the hash is the same in another run of the same file, so that a strip never meets itself across the split
+        strip_rows = run.strips.source_row.tolist()
+        keys |= {row: f"strip:{digest[:16]}" for row, digest in zip(strip_rows, run.strips.strip_hash, strict=True)}
+    strip = np.array([keys[row] for row in known.tolist()], dtype=object)[place]
+    patients = run.metadata["patient_id"].to_numpy()
+    names = {value: _patient(value) for value in dict.fromkeys(patients.tolist())}
+    given = [names[value] for value in patients.tolist()]
+    group = np.array([who or key for who, key in zip(given, strip, strict=True)], dtype=object)
+    return strip, group
+
+
+def _patient(value: object) -> str:
+    # 7, 7.0 and "7" are one patient, whatever column type a spreadsheet made of them
+    text = str(value).strip()
+    if isinstance(value, float):
+        text = "" if np.isnan(value) else str(int(value)) if value.is_integer() else text
+    return "" if text in {"-1", "", "nan", "None"} else text
+
+
+def combine(datasets: Sequence[TrainingData]) -> TrainingData:
+    """Join data sets of several runs.
+
+    Patients with the same id are the same patient. Clusters stay apart.
+
+    Raises
+    ------
+    InputError
+        If there are none, or beat length, window size or sampling rate differ; both values are named.
+    """
+    if not datasets:
+        raise InputError("there is nothing to train on", remedy="Give at least one preprocessed data set.")
+    first = datasets[0]
+    if len(datasets) == 1:
+        return first
+    beat_at = cluster_at = 0
+    windows, centres, clusters = [], [], []
+    for data in datasets:
+        _must_agree(first, data)
+        windows.append(np.where(data.windows.beat >= 0, data.windows.beat + beat_at, -1))
+        centres.append(data.windows.centre + beat_at)
+        clusters.append(np.where(data.cluster_ids >= 0, data.cluster_ids + cluster_at, -1))
+        beat_at += len(data.labels)
+        cluster_at += int(data.cluster_ids.max(initial=-1)) + 1
+    return TrainingData(
+        name=", ".join(data.name for data in datasets),
+        beats=np.concatenate([data.beats for data in datasets]),
+        windows=Windows(np.concatenate(windows).astype(np.int32), np.concatenate(centres).astype(np.int32)),
+        labels=np.concatenate([data.labels for data in datasets]),
+        noise=np.concatenate([data.noise for data in datasets]),
+        patient_group=np.concatenate([data.patient_group for data in datasets]),
+        strip=np.concatenate([_apart(data, number) for number, data in enumerate(datasets)]),
+        source_row=np.concatenate([data.source_row for data in datasets]),
+        cluster_ids=np.concatenate(clusters).astype(np.int32),
+        fs=first.fs,
+        config=first.config,
+    )
+
+
+def _apart(data: TrainingData, number: int) -> NDArray[Any]:
+    # strips are batched and, if need be, split by this key; two runs without hashes may number theirs alike
+    return np.array([f"{number}/{key}" for key in data.strip], dtype=object)
+
+
+def _must_agree(first: TrainingData, other: TrainingData) -> None:
+    remedy = "Preprocess the data sets with the same settings."
+    for what, unit, a, b in (
+        ("beat length", "samples", first.beat_len, other.beat_len),
+        ("window size", "beats", first.window_size, other.window_size),
+    ):
+        if a != b:
+            raise InputError(
+                f"{what} differs: {a} {unit} in {first.name}, {b} in {other.name}", where="training data", remedy=remedy
+            )
+    if abs(first.fs - other.fs) > FS_TOLERANCE * first.fs:
+        raise InputError(
+            f"sampling rate differs: {first.fs:g} Hz in {first.name}, {other.fs:g} Hz in {other.name}",
+            where="training data",
+            remedy=remedy,
+        )
+
+
+def data_hash(data: TrainingData) -> str:
+    """Hex SHA-256 over beats, labels, noise flags and grouping: what a model was trained on, to the last bit."""
+    digest = hashlib.sha256()
+    arrays = (data.beats, data.labels, data.noise, data.windows.beat, data.cluster_ids)
+    for array in arrays:
+        digest.update(f"{array.shape}{array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    digest.update("\n".join(data.patient_group.tolist()).encode())
+    return digest.hexdigest()
