@@ -120,10 +120,7 @@ def training_data(
         if values.shape != (n,):
             raise InputError(f"{len(values)} {what} were given for {n} beats", where=name)
     rows = run.metadata["source_row"].to_numpy().astype(np.int64)
-    if noise_flags is None:
-        windows = run.windows
-    else:
-        windows = context_windows(rows, ~noise, run.config.context_radius)
+    windows = run.windows if noise_flags is None else context_windows(rows, ~noise, run.config.context_radius)
     strip, patient = _groups(run, rows, name)
     return TrainingData(
         name, run.beats, windows, label, noise, patient, strip, rows, np.asarray(run.cluster_ids), sampling_rate(run),
@@ -184,8 +181,8 @@ def combine(datasets: Sequence[TrainingData]) -> TrainingData:
         windows=Windows(np.concatenate(windows).astype(np.int32), np.concatenate(centres).astype(np.int32)),
         labels=np.concatenate([data.labels for data in datasets]),
         noise=np.concatenate([data.noise for data in datasets]),
-        patient_group=np.concatenate([data.patient_group for data in datasets]),
-        strip=np.concatenate([_apart(data, number) for number, data in enumerate(datasets)]),
+        patient_group=np.concatenate([_apart(data.patient_group, data, i) for i, data in enumerate(datasets)]),
+        strip=np.concatenate([_apart(data.strip, data, i) for i, data in enumerate(datasets)]),
         source_row=np.concatenate([data.source_row for data in datasets]),
         cluster_ids=np.concatenate(clusters).astype(np.int32),
         fs=first.fs,
@@ -193,9 +190,10 @@ def combine(datasets: Sequence[TrainingData]) -> TrainingData:
     )
 
 
-def _apart(data: TrainingData, number: int) -> NDArray[Any]:
-    # strips are batched and, if need be, split by this key; two runs without hashes may number theirs alike
-    return np.array([f"{number}/{key}" for key in data.strip], dtype=object)
+def _apart(keys: NDArray[Any], data: TrainingData, number: int) -> NDArray[Any]:
+    # keys made of a name and a row could meet those of another data set; keys made of hashes should
+    own = f"strip:{data.name}:"
+    return np.array([f"{own}{number}:{key[len(own) :]}" if key.startswith(own) else key for key in keys], dtype=object)
 
 
 def _must_agree(first: TrainingData, other: TrainingData) -> None:
