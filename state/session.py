@@ -1,0 +1,205 @@
+"""The one place where the store meets Streamlit: who reads, which study, what is selected, and what is cached.
+
+Study, reader and selection stand in the address, so that a reload, a bookmark or another tab comes back to the same
+place. The session holds them between pages, because changing the page clears the address.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from ecg_engine.artifacts import load_run
+from ecg_engine.bundle import Bundle
+from ecg_engine.preprocess import Run
+from state.decisions import Decision, decide
+from state.demo import ensure_demo
+from state.effective import Effective, effective_labels
+from state.models import ModelRow
+from state.runs import PREPROCESS, RunRow
+from state.store import Store, open_store
+from state.studies import Study
+
+ADDRESS = ("study", "reader", "strip", "beat", "prototype", "label", "run", "model", "cluster")
+"""What may stand in the address. All but study and reader are a selection within the study."""
+_OF_A_STUDY = ADDRESS[2:]
+_STATE = "chosen"
+
+
+@st.cache_resource(show_spinner=False)
+def _store(folder: str | None, url: str | None) -> Store:
+    store = open_store()
+    store.jobs.mark_interrupted()
+    ensure_demo(store)
+    return store
+
+
+def store() -> Store:
+    """The store of this computer, opened once for all sessions."""
+    return _store(os.environ.get("ECG_REVIEW_DATA"), os.environ.get("DATABASE_URL"))
+
+
+def begin() -> None:
+    """Take over the address at the first run of a session, and write it back at every later one."""
+    if _STATE not in st.session_state:
+        st.session_state[_STATE] = {name: st.query_params[name] for name in ADDRESS if name in st.query_params}
+    _write_address()
+
+
+def _write_address() -> None:
+    wanted = {name: str(value) for name, value in st.session_state[_STATE].items() if value not in (None, "")}
+    for name in ADDRESS:
+        if name in st.query_params and name not in wanted:
+            del st.query_params[name]
+    for name, value in wanted.items():
+        if st.query_params.get(name) != value:
+            st.query_params[name] = value
+
+
+def chosen(name: str) -> str | None:
+    """What is selected under a name of :data:`ADDRESS`, as text; None if nothing is."""
+    value = st.session_state.setdefault(_STATE, {}).get(name)
+    return None if value in (None, "") else str(value)
+
+
+def chosen_number(name: str) -> int | None:
+    """A selection that is a whole number; None if nothing, or something else, stands there."""
+    value = chosen(name)
+    try:
+        return None if value is None else int(value)
+    except ValueError:
+        return None
+
+
+def choose(**values: object) -> None:
+    """Select: ``choose(strip=12, beat=None)``. The address follows at once.
+
+    Choosing another study drops the selection within the one before.
+    """
+    state = st.session_state.setdefault(_STATE, {})
+    for name in values:
+        if name not in ADDRESS:
+            raise KeyError(f"{name!r} is not part of the address; it has {', '.join(ADDRESS)}")
+    if "study" in values and values["study"] != state.get("study"):
+        for name in _OF_A_STUDY:
+            state.pop(name, None)
+    state.update({name: None if value is None else str(value) for name, value in values.items()})
+    _write_address()
+
+
+def reader() -> str:
+    """Name of who is reading; the account's name until another is given."""
+    return chosen("reader") or _account()
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "Reader"
+
+
+def study() -> Study | None:
+    """The study in hand: the one chosen, else the newest, else None (then there is none at all)."""
+    found = store().studies.find(chosen("study"))
+    if found is not None and not found.archived:
+        return found
+    studies = store().studies.all()
+    if not studies:
+        return None
+    choose(study=studies[-1].id)
+    return studies[-1]
+
+
+def the_study() -> Study:
+    """The study in hand where a page has made sure that there is one."""
+    found = study()
+    assert found is not None
+    return found
+
+
+def preprocess_run() -> RunRow | None:
+    """The preprocessing run in hand: the one chosen, else the newest finished one of the study."""
+    current = study()
+    if current is None:
+        return None
+    run = store().runs.find(chosen("run"))
+    if run is not None and run.study_id == current.id and run.kind == PREPROCESS and run.done:
+        return run
+    return store().runs.newest(current.id, PREPROCESS)
+
+
+@st.cache_resource(show_spinner="Opening the run", max_entries=6)
+def _load(folder: str, finished: str) -> Run:
+    return load_run(Path(folder))
+
+
+def load(run: RunRow) -> Run:
+    """The arrays and tables of a preprocessing run, memory-mapped and kept open. Treat as read-only."""
+    return _load(str(store().runs.path(run)), str(run.finished_at))
+
+
+@st.cache_resource(show_spinner=False, max_entries=6)
+def _effective(run_id: str, folder: str, version: int, study_id: str) -> Effective:
+    run = store().runs.get(run_id)
+    return effective_labels(load(run), store().decisions.active(study_id), run_id=run_id)
+
+
+def effective(run: RunRow) -> Effective:
+    """Effective labels and noise flags of a run, as all decisions so far have it. Treat as read-only."""
+    version = store().decisions.version(run.study_id)
+    return _effective(run.id, str(store().folder), version, run.study_id)
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _bundle(path: str, changed: float) -> Bundle:
+    return Bundle.load(Path(path))
+
+
+def bundle(model: ModelRow) -> Bundle:
+    """A model's bundle, kept open.
+
+    Raises
+    ------
+    BundleError
+        If its file is damaged or gone.
+    """
+    path = store().models.path(model)
+    return _bundle(str(path), path.stat().st_mtime if path.exists() else 0.0)
+
+
+@st.cache_data(show_spinner=False, max_entries=24)
+def _table(path: str, changed: float) -> pd.DataFrame:
+    return pd.read_csv(path)
+
+
+def table(run: RunRow, name: str) -> pd.DataFrame | None:
+    """One table of a run's folder (say ``beat_predictions_v2.csv``); None if the run wrote none."""
+    path = store().runs.path(run) / name
+    return _table(str(path), path.stat().st_mtime) if path.exists() else None
+
+
+def decision(target: str, field: str, new: str | int | None, *, old: object = None, **more: Any) -> Decision:
+    """A decision of this reader about the study in hand, not yet stored."""
+    said = None if old is None else str(old)
+    return decide(the_study().id, reader(), target, field, new, old=said, **more)
+
+
+def keep(decisions: Sequence[Decision]) -> int:
+    """Store decisions and return how many were new."""
+    return len(store().decisions.add(decisions).stored)
+
+
+def undo_last() -> Decision | None:
+    """Undo this reader's newest decision that holds; None if there is none."""
+    mine = [made for made in store().decisions.active(the_study().id) if made.reader == reader()]
+    if not mine:
+        return None
+    store().decisions.undo(mine[-1].id, reader())
+    return mine[-1]
