@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ecg_engine.config import PreprocessConfig
+from ecg_engine.kmeans import kmeans
 from ecg_engine.labels import UNLABELLED
 from ecg_engine.progress import Progress, silent
 
-_N_INIT = 20
 _RATIO_GUARD = 1e-6
-
-
-def kmeans(values: NDArray[np.float32], k: int, seed: int) -> NDArray[np.int32]:
-    """Cluster of each row by k-means (scikit-learn's defaults, best of 20 starts).
-
-    Parameters
-    ----------
-    values : float32 (n, D)
-    k : int
-        Held to n.
-    seed : int
-
-    Returns
-    -------
-    int32 (n,)
-    """
-    from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        # fewer different rows than clusters: some clusters stay empty, which is no harm
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model = KMeans(n_clusters=min(k, len(values)), random_state=seed, n_init=_N_INIT)
-        return np.asarray(model.fit_predict(values), dtype=np.int32)
 
 
 def local_clusters(
@@ -98,12 +72,14 @@ def feature_space(
         With fewer than 3 beats the components are zeros.
     """
     from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     components = max(1, min(config.pca_components, beats.shape[1], len(beats) - 1))
     if len(beats) < 3:
         shape = np.zeros((len(beats), components), dtype=np.float32)
     else:
-        with np.errstate(divide="ignore", invalid="ignore"):  # beats that are all alike have no variance to share out
+        # One thread for the sake of the last digits, see kmeans. Beats that are all alike have no variance to share.
+        with np.errstate(divide="ignore", invalid="ignore"), threadpool_limits(1):
             shape = PCA(n_components=components, random_state=config.seed).fit_transform(beats)
     guard = np.float32(_RATIO_GUARD)
     rhythm = np.stack([rr_prev, rr_next, (rr_prev + guard) / (rr_next + guard)], axis=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +11,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ecg_engine import __version__
+from ecg_engine.beats import Beats, BeatWindow, cut_beats
+from ecg_engine.clusters import feature_space, global_clusters, local_clusters
+from ecg_engine.conditioning import blocks, condition, stacked
 from ecg_engine.config import PreprocessConfig
-from ecg_engine.strips import Strips
-from ecg_engine.windows import Windows
+from ecg_engine.errors import InputError
+from ecg_engine.labels import UNLABELLED, label_name
+from ecg_engine.mining import mine_candidates
+from ecg_engine.progress import Progress, part, silent
+from ecg_engine.prototypes import build_library, class_templates
+from ecg_engine.quality import REASONS, Quality, assess, reason_texts
+from ecg_engine.rpeaks import find_rpeaks_of_block
+from ecg_engine.strips import SKIPPED_COLUMNS, Strips
+from ecg_engine.windows import Windows, context_windows
+
+_SMALL_CLUSTER = REASONS.index("small_cluster")
 
 
 @dataclass(frozen=True)
@@ -80,3 +95,201 @@ class Run:
         rows = self.metadata["source_row"].to_numpy()
         known = np.unique(rows) if self.strips is None else self.strips.source_row
         return np.searchsorted(known, rows)
+
+
+def preprocess(
+    strips: Strips, config: PreprocessConfig, *, seeds: pd.DataFrame | None = None, progress: Progress = silent
+) -> Run:
+    """Take strips through sections 2 to 7 of the spec.
+
+    Parameters
+    ----------
+    strips : Strips
+    config : PreprocessConfig
+    seeds : DataFrame, optional
+        Columns beat_global_id and label_name; with it, candidates are mined.
+    progress : Progress, optional
+
+    Returns
+    -------
+    Run
+        Held in memory.
+
+    Raises
+    ------
+    InputError
+        If no strip holds a beat.
+    ConfigError
+        If the filter is unstable.
+    """
+    conditioned = condition(strips, config, part(progress, 0.0, 0.15))
+    beats = _find_beats(strips, conditioned, config, part(progress, 0.15, 0.25))
+    if len(beats.strip) == 0:
+        raise InputError(
+            f"no beats were found on any of the {len(strips)} strips",
+            where=", ".join(strips.report.files),
+            remedy=f"Look at the sampling rate ({strips.fs:g} Hz), the beat window and the waves.",
+        )
+    labels = strips.label[beats.strip]
+    progress("noise flags", 0.25)
+    quality = assess(beats.samples, beats.rr_prev, beats.rr_next, config)
+    locals_ = local_clusters(beats.samples, labels, quality.noise, config, part(progress, 0.27, 0.55))
+    small = (locals_[0] >= 0) & (locals_[1] < config.min_local_cluster)
+    quality.reasons[:, _SMALL_CLUSTER] = small
+    usable = ~quality.noise
+    progress("feature space", 0.55)
+    features = feature_space(beats.samples, beats.rr_prev, beats.rr_next, config)
+    progress("global clusters", 0.6)
+    globals_ = global_clusters(features, usable, config)
+    progress("prototypes and templates", 0.95)
+    templates = class_templates(beats.samples, labels, usable)
+    library, waves = build_library(labels, globals_[0], beats.samples, beats.rr_prev, beats.rr_next)
+    windows = context_windows(beats.strip, usable, config.context_radius)
+    metadata = _metadata(strips, beats, quality, locals_, globals_)
+    mined = None if seeds is None else mine_candidates(seeds, metadata, features, config)
+    skipped = _skipped(strips, beats)
+    summary = _summary(strips, config, labels, beats, quality, windows, library, skipped)
+    summary["seed_mining_enabled"] = mined is not None
+    if mined is not None:
+        summary["seeds_dropped"] = mined.dropped.astype(str).to_dict("records")
+    progress("preprocessed", 1.0)
+    return Run(
+        config=config,
+        summary=summary,
+        metadata=metadata,
+        beats=beats.samples,
+        features=features,
+        labels=labels,
+        noise_flags=(~usable).astype(np.int32),
+        cluster_ids=globals_[0],
+        windows=windows,
+        class_templates=templates,
+        library=library,
+        prototype_waves=waves,
+        candidates=None if mined is None else mined.candidates,
+        skipped=skipped,
+        strips=strips,
+        conditioned=conditioned,
+    )
+
+
+def _find_beats(
+    strips: Strips, conditioned: NDArray[np.float32], config: PreprocessConfig, progress: Progress
+) -> Beats:
+    peaks: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)] * len(strips)
+    done = 0
+    for rows in blocks(strips.offsets):
+        found = find_rpeaks_of_block(stacked(conditioned, strips.offsets, rows), strips.fs, config.detector)
+        for row, samples in zip(rows, found, strict=True):
+            peaks[row] = samples
+        done += len(rows)
+        progress(f"R-peaks: strip {done:,} of {len(strips):,}", done / len(strips))
+    window = BeatWindow.of(strips.fs, config.pre_sec, config.post_sec)
+    return cut_beats(conditioned, strips.offsets, peaks, strips.fs, window)
+
+
+def _metadata(
+    strips: Strips,
+    beats: Beats,
+    quality: Quality,
+    locals_: tuple[NDArray[np.int32], NDArray[np.int32]],
+    globals_: tuple[NDArray[np.int32], NDArray[np.int32]],
+) -> pd.DataFrame:
+    labels = strips.label[beats.strip]
+    names = {label: label_name(label) for label in np.unique(labels).tolist()}
+    return pd.DataFrame(
+        {
+            "beat_global_id": np.arange(len(labels)),
+            "source_row": strips.source_row[beats.strip],
+            "patient_id": strips.patient_id[beats.strip],
+            "record_label": labels,
+            "record_label_name": [names[label] for label in labels.tolist()],
+            "beat_index_in_record": beats.index_in_strip,
+            "r_index": beats.r_index,
+            "rr_prev_sec": beats.rr_prev,
+            "rr_next_sec": beats.rr_next,
+            "quality_score": quality.score,
+            "noise_flag": quality.noise.astype(np.int32),
+            "local_cluster_id": locals_[0],
+            "local_cluster_size": locals_[1],
+            "global_cluster_id": globals_[0],
+            "global_cluster_size": globals_[1],
+            "noise_reason": reason_texts(quality.reasons),
+            "r_time_sec": np.round(beats.r_index / strips.fs, 4),
+            "z_ptp": quality.z_ptp,
+            "z_slope": quality.z_slope,
+            "z_edge": quality.z_edge,
+        }
+    )
+
+
+def _skipped(strips: Strips, beats: Beats) -> pd.DataFrame:
+    """The rows that reading skipped, and the strips on which no beat was found."""
+    without = np.flatnonzero(np.bincount(beats.strip, minlength=len(strips)) == 0)
+    if len(without) == 0:
+        return strips.skipped
+    reason = "no beats: no R-peak with room for a whole beat around it was found"
+    table = pd.DataFrame(
+        {
+            "source_row": strips.source_row[without],
+            "reason": reason,
+            "source_file": strips.source_file[without],
+            "file_row": strips.file_row[without],
+            "kind": "no beats",
+        },
+        columns=list(SKIPPED_COLUMNS),
+    )
+    both = pd.concat([strips.skipped, table]) if len(strips.skipped) else table
+    return both.sort_values("source_row", kind="stable", ignore_index=True)
+
+
+def _summary(
+    strips: Strips,
+    config: PreprocessConfig,
+    labels: NDArray[np.int32],
+    beats: Beats,
+    quality: Quality,
+    windows: Windows,
+    library: pd.DataFrame,
+    skipped: pd.DataFrame,
+) -> dict[str, Any]:
+    noise = quality.noise
+    names = np.unique(labels)
+    report = strips.report
+    usable_of = {int(label): int(np.count_nonzero((labels == label) & ~noise)) for label in names}
+    emptied = [label for label, count in usable_of.items() if count == 0 and label != UNLABELLED]
+    return {
+        "input_rows": report.rows_total,
+        "rows_skipped": len(skipped),
+        "beats_extracted": len(labels),
+        "beat_length": int(beats.samples.shape[1]),
+        "noise_beats": int(np.count_nonzero(noise)),
+        "usable_beats": int(np.count_nonzero(~noise)),
+        "class_counts_raw": {str(label): int(np.count_nonzero(labels == label)) for label in names},
+        "class_counts_usable": {str(label): count for label, count in usable_of.items()},
+        "context_samples": len(windows.centre),
+        "context_window_size": config.window_size,
+        "global_clusters": len(library),
+        "prototype_count": len(library),
+        "seed_mining_enabled": False,
+        "profile": config.profile,
+        "engine_version": __version__,
+        "config_hash": hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode()).hexdigest(),
+        "fs": strips.fs,
+        "strips": len(strips),
+        "patients": len({one for one in strips.patient_id.tolist() if one != -1}),
+        "unknown_patient_rows": report.unknown_patients,
+        "files": list(report.files),
+        "columns": {name: dict(found) for name, found in report.columns.items()},
+        "columns_missing": list(report.columns_missing),
+        "rates": {f"{rate:g}": count for rate, count in report.rates.items()},
+        "resampled_rows": report.resampled,
+        "unlabelled_rows": report.unlabelled,
+        "unreadable_labels": dict(report.unreadable_labels),
+        "labels_emptied": {
+            str(label): {"name": label_name(label), "beats": int(np.count_nonzero(labels == label))}
+            for label in emptied
+        },
+        "skipped_reasons": {str(kind): int(count) for kind, count in skipped["kind"].value_counts().items()},
+        "noise_reasons": dict(zip(REASONS, quality.reasons.sum(axis=0).tolist(), strict=True)),
+    }
