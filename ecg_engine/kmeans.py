@@ -53,9 +53,9 @@ class _PlusPlus:
     def __call__(self, values: NDArray[np.float32], k: int, random_state: np.random.RandomState) -> NDArray[np.float32]:
         if self._values is not values:
             self._values = values
-            self._double = values.astype(np.float64)
-            self._columns = np.ascontiguousarray(self._double.T)
-            self._norms = np.einsum("ij,ij->i", self._double, self._double)
+            double = values.astype(np.float64)
+            self._norms = np.einsum("ij,ij->i", double, double)
+            self._columns = np.ascontiguousarray(double.T)
             self._weights = np.ones(len(values), dtype=np.float32)
         trials = 2 + int(np.log(k))
         weights = self._weights
@@ -75,8 +75,8 @@ class _PlusPlus:
 
     def _distances(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Squared distances of some rows to all rows, float32 (k, n)."""
-        out = np.empty((len(rows), len(self._double)), dtype=np.float32)
-        doubled, norms = -2 * self._double[rows], self._norms[rows, np.newaxis]
+        out = np.empty((len(rows), len(self._norms)), dtype=np.float32)
+        doubled, norms = -2 * self._columns[:, rows].T, self._norms[rows, np.newaxis]
         for start in range(0, out.shape[1], _BLOCK):
             block = slice(start, start + _BLOCK)
             out[:, block] = doubled @ self._columns[:, block] + norms + self._norms[block]
