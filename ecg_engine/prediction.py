@@ -1,0 +1,221 @@
+"""Predicting beats and strips with a bundle, and sending doubtful beats to review (spec section 9)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from ecg_engine.bundle import Bundle
+from ecg_engine.config import PredictConfig
+from ecg_engine.errors import InputError
+from ecg_engine.evaluation import softmax
+from ecg_engine.files import atomic_write, plain
+from ecg_engine.inference import infer, pick_device
+from ecg_engine.labels import NOISE, UNKNOWN, label_name
+from ecg_engine.preprocess import Run
+from ecg_engine.progress import Progress, part, silent
+
+BEATS_FILE, STRIPS_FILE, SUMMARY_FILE = (
+    "beat_predictions_v2.csv",
+    "strip_predictions_v2.csv",
+    "prediction_summary_v2.json",
+)
+REASONS = ("confidence", "noise", "similarity")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says about a run.
+
+    Attributes
+    ----------
+    beats : DataFrame
+        The run's metadata, every beat of it, plus pred_label_raw, pred_label_name, pred_conf, noise_prob,
+        max_proto_sim, review_flag, final_label, final_label_name and review_reason ("confidence;noise;similarity",
+        those that apply). Noise-flagged beats have final_label -1 and no prediction.
+    strips : DataFrame
+        One row a strip with beats: source_row, strip_pred_label, strip_pred_name, strip_pred_ratio, num_beats,
+        num_review, num_noise.
+    summary : dict
+        prediction_summary_v2.json.
+    """
+
+    beats: pd.DataFrame
+    strips: pd.DataFrame
+    summary: dict[str, Any]
+
+
+def predict(
+    bundle: Bundle,
+    run: Run,
+    config: PredictConfig | None = None,
+    *,
+    device: str | torch.device | None = None,
+    progress: Progress = silent,
+) -> Prediction:
+    """Predict all beats of a run that are not noise, whatever their labels.
+
+    Classes, prototypes and thresholds come from the bundle alone; noise flags come from the run. All joins are by
+    ``beat_global_id`` (spec section 10, items 1 and 2).
+
+    Parameters
+    ----------
+    bundle : Bundle
+    run : Run
+    config : PredictConfig, optional
+        Thresholds other than the bundle's.
+    device : str, optional
+        By default a GPU if there is one.
+    progress : Progress
+
+    Raises
+    ------
+    BundleError
+        If the model was made for other beats.
+    InputError
+        If every beat is flagged as noise.
+    """
+    config = config or bundle.predict
+    bundle.check_fits(run)
+    windows = run.windows
+    if not len(windows.centre):
+        raise InputError(
+            "every beat of this run is flagged as noise, so there is nothing to predict",
+            remedy="Look at the noise flags on the strips, or preprocess with other settings.",
+        )
+    out = infer(
+        bundle.net(), bundle.bank, run.beats, windows.beat, device=pick_device(device), progress=part(progress, 0, 0.9)
+    )
+    probability = softmax(out.logits)
+    raw = np.asarray(bundle.classes)[probability.argmax(axis=1)]
+    found = pd.DataFrame(
+        {
+            "beat_global_id": run.metadata["beat_global_id"].to_numpy()[windows.centre],
+            "pred_label_raw": pd.array(raw, dtype="Int64"),
+            "pred_label_name": [label_name(value) for value in raw],
+            "pred_conf": probability.max(axis=1),
+            "noise_prob": np.nan if out.gate is None else 1.0 / (1.0 + np.exp(-out.gate.astype(float))),
+            "max_proto_sim": np.nan if out.similarity is None else out.similarity.astype(float),
+        }
+    )
+    doubts = {  # a comparison with NaN is False: a test that the model cannot make sends nothing to review
+        "confidence": found["pred_conf"].to_numpy() < config.min_class_conf,
+        "noise": found["noise_prob"].to_numpy() > config.max_noise_prob,
+        "similarity": found["max_proto_sim"].to_numpy() < config.min_proto_sim,
+    }
+    review = np.logical_or.reduce([doubts[name] for name in REASONS])
+    found["review_flag"] = review.astype(np.int64)
+    found["final_label"] = np.where(review, UNKNOWN, raw)
+    found["review_reason"] = _joined(doubts)
+    beats = run.metadata.merge(found, on="beat_global_id", how="left", validate="one_to_one", sort=False)
+    predicted = beats["pred_conf"].notna().to_numpy()
+    beats["final_label"] = beats["final_label"].fillna(NOISE).astype(np.int64)
+    beats["review_flag"] = beats["review_flag"].fillna(0).astype(np.int64)
+    beats[["pred_label_name", "review_reason"]] = beats[["pred_label_name", "review_reason"]].fillna("")
+    beats["final_label_name"] = [label_name(value) for value in beats["final_label"]]
+    beats = beats[[*(name for name in beats.columns if name != "review_reason"), "review_reason"]]
+    strips = _strip_table(beats, predicted)
+    progress("prediction done", 1.0)
+    return Prediction(beats, strips, _summary(bundle, run, config, beats, strips, predicted, doubts))
+
+
+def _joined(doubts: Mapping[str, NDArray[np.bool_]]) -> list[str]:
+    flags = np.stack([doubts[name] for name in REASONS], axis=1)
+    words = {
+        code: ";".join(n for n, on in zip(REASONS, code, strict=True) if on)
+        for code in map(tuple, np.unique(flags, axis=0).tolist())
+    }
+    return [words[code] for code in map(tuple, flags.tolist())]
+
+
+def _strip_table(beats: pd.DataFrame, predicted: NDArray[np.bool_]) -> pd.DataFrame:
+    rows = beats["source_row"].to_numpy()
+    known, place = np.unique(rows, return_inverse=True)
+    final = beats["final_label"].to_numpy()
+    num_beats = np.bincount(place, predicted, len(known)).astype(np.int64)
+    named = predicted & (final >= 0)
+    labels = np.unique(final[named])
+    winner, best = np.full(len(known), UNKNOWN), np.zeros(len(known))
+    for label in labels:  # ascending, and only a larger count wins: equal counts go to the lowest label
+        count = np.bincount(place, named & (final == label), len(known))
+        winner = np.where(count > best, label, winner)
+        best = np.maximum(best, count)
+    return pd.DataFrame(
+        {
+            "source_row": known,
+            "strip_pred_label": winner.astype(np.int64),
+            "strip_pred_name": [label_name(label) for label in winner],
+            "strip_pred_ratio": best / np.maximum(num_beats, 1),
+            "num_beats": num_beats,
+            "num_review": np.bincount(place, beats["review_flag"], len(known)).astype(np.int64),
+            "num_noise": np.bincount(place, ~predicted, len(known)).astype(np.int64),
+        }
+    )
+
+
+def _summary(
+    bundle: Bundle,
+    run: Run,
+    config: PredictConfig,
+    beats: pd.DataFrame,
+    strips: pd.DataFrame,
+    predicted: NDArray[np.bool_],
+    doubts: Mapping[str, NDArray[np.bool_]],
+) -> dict[str, Any]:
+    left_out: dict[str, str] = {}
+    if bundle.model == "context":
+        left_out["noise"] = "The model has no noise gate."
+        left_out["similarity"] = "The model has no prototypes."
+    elif bundle.bank is None or not len(bundle.bank):
+        left_out["similarity"] = "The model's prototype bank is empty."
+    notes = [f"{reason} So the {test} test was left out." for test, reason in left_out.items()]
+    if bundle.data_hash:
+        for name in ("low_hz", "high_hz", "filter_order", "detector"):
+            mine, here = getattr(bundle.preprocess, name), getattr(run.config, name)
+            if mine != here:
+                notes.append(f"The model was trained with {name} {mine}, these beats were made with {here}.")
+    n, n_review = int(predicted.sum()), int(beats["review_flag"].sum())
+    final = beats["final_label"].to_numpy()[predicted]
+    values, counts = np.unique(final, return_counts=True)
+    return {
+        "num_beats_predicted": n,
+        "num_review_flagged": n_review,
+        "review_rate": n_review / n,
+        "num_strips": len(strips),
+        "unknown_strips": int((strips["strip_pred_label"] == UNKNOWN).sum()),
+        "thresholds": config.to_dict(),
+        "num_noise_flagged": int((~predicted).sum()),
+        "strips_of_noise_only": int((strips["num_beats"] == 0).sum()),
+        "review_reasons": {name: int(doubts[name].sum()) for name in REASONS},
+        "tests_left_out": left_out,
+        "final_label_counts": {str(value): int(count) for value, count in zip(values, counts, strict=True)},
+        "model": bundle.model,
+        "classes": list(bundle.classes),
+        "num_prototypes": 0 if bundle.bank is None else len(bundle.bank),
+        "engine_version": bundle.engine_version,
+        "notes": notes,
+    }
+
+
+def save_prediction(prediction: Prediction, folder: str | Path) -> Path:
+    """Write beat_predictions_v2.csv, strip_predictions_v2.csv and, last, prediction_summary_v2.json.
+
+    Raises
+    ------
+    EngineError
+        If they cannot be written.
+    """
+    target = Path(folder)
+    for name, table in ((BEATS_FILE, prediction.beats), (STRIPS_FILE, prediction.strips)):
+        atomic_write(target / name, lambda path, table=table: table.to_csv(path, index=False))  # type: ignore[misc]
+    text = json.dumps(plain(prediction.summary), indent=2, allow_nan=False)
+    atomic_write(target / SUMMARY_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+    return target
