@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +15,7 @@ from sklearn.cluster import KMeans
 
 from ecg_engine.config import AlertConfig
 from ecg_engine.errors import InputError
+from ecg_engine.files import atomic_write
 
 CLUSTER_COLUMNS = ("cluster_id", "size", "size_ratio", "example_beat_ids", "alert_flag")
 CLUSTERS_FILE = "new_pattern_clusters.csv"
@@ -175,8 +178,6 @@ def save_patterns(patterns: Patterns, folder: str | Path) -> list[Path]:
 
     Centroids that an earlier search left in the folder are removed, so that none is taken for one of these.
     """
-    from ecg_engine.artifacts import save_array, save_json, save_table
-
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     for old in target.glob("cluster_*_centroid.npy"):
@@ -184,11 +185,17 @@ def save_patterns(patterns: Patterns, folder: str | Path) -> list[Path]:
     written = []
     tables = {CLUSTERS_FILE: patterns.clusters, ALERTS_FILE: patterns.alerts, MEMBERS_FILE: patterns.members}
     for name, table in tables.items():
-        save_table(table, target / name)
+        atomic_write(target / name, partial(table.to_csv, index=False))
         written.append(target / name)
     for number, wave in patterns.centroids.items():
         path = target / f"cluster_{number}_centroid.npy"
-        save_array(wave, path)
+        atomic_write(path, partial(_write_npy, wave))
         written.append(path)
-    save_json(patterns.summary, target / SUMMARY_FILE)
+    text = json.dumps(patterns.summary, indent=2)
+    atomic_write(target / SUMMARY_FILE, lambda draft: draft.write_text(text, encoding="utf-8"))
     return [*written, target / SUMMARY_FILE]
+
+
+def _write_npy(wave: npt.NDArray[np.float32], path: Path) -> None:
+    with path.open("wb") as file:  # given a path, numpy would append .npy to the draft's name
+        np.save(file, wave)

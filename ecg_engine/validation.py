@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +13,7 @@ import pandas as pd
 
 from ecg_engine.config import ValidateConfig
 from ecg_engine.errors import InputError
+from ecg_engine.files import atomic_write
 from ecg_engine.labels import UNLABELLED, label_name
 
 GOLDEN_COLUMNS = ("purity", "noise_ratio", "dominant_label_name", "suspicious")
@@ -188,12 +191,11 @@ def _by_label(detail: pd.DataFrame) -> pd.DataFrame:
 
 def save_validation(result: ValidationResult, folder: str | Path) -> list[Path]:
     """Write the three tables and the summary under the names of spec section 9; returns the paths written."""
-    from ecg_engine.artifacts import save_json, save_table
-
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     tables = {DETAIL_FILE: result.detail, BY_LABEL_FILE: result.by_label, SUSPICIOUS_FILE: result.suspicious}
     for name, table in tables.items():
-        save_table(table, target / name)
-    save_json(result.summary, target / SUMMARY_FILE)
+        atomic_write(target / name, partial(table.to_csv, index=False))
+    text = json.dumps(result.summary, indent=2)
+    atomic_write(target / SUMMARY_FILE, lambda draft: draft.write_text(text, encoding="utf-8"))
     return [target / name for name in (*tables, SUMMARY_FILE)]

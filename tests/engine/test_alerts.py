@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecg_engine.alerts import CLUSTER_COLUMNS, find_patterns, number_of_clusters
+from ecg_engine.alerts import CLUSTER_COLUMNS, find_patterns, number_of_clusters, save_patterns
 from ecg_engine.config import AlertConfig
 from ecg_engine.errors import InputError
 
@@ -114,3 +114,18 @@ def test_bad_tables_are_refused_by_name() -> None:
         find_patterns(table(np.array([4, 4])), features, beats)
     with pytest.raises(InputError, match="first with beat_global_id 10,"):
         find_patterns(table(np.array([9, 10])), features, beats)
+
+
+def test_saved_artefacts_are_those_of_the_spec_and_of_this_search_alone(tmp_path: Path) -> None:
+    features, beats = groups((90, 40))
+    found = find_patterns(table(np.arange(130)), features, beats)
+    save_patterns(found, tmp_path)
+    written = {path.name for path in tmp_path.iterdir()}
+    assert {"new_pattern_clusters.csv", "new_pattern_alerts.csv", "new_pattern_summary.json"} <= written
+    assert {"cluster_0_centroid.npy", "cluster_1_centroid.npy"} <= written
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "new_pattern_clusters.csv"), found.clusters)
+    np.testing.assert_array_equal(np.load(tmp_path / "cluster_1_centroid.npy"), found.centroids[1])
+    save_patterns(find_patterns(table(np.arange(130), 0), features, beats), tmp_path)
+    assert not list(tmp_path.glob("*.npy"))
+    assert json.loads((tmp_path / "new_pattern_summary.json").read_text())["unknown_count"] == 0
+    assert list(pd.read_csv(tmp_path / "new_pattern_clusters.csv").columns) == list(CLUSTER_COLUMNS)

@@ -11,7 +11,7 @@ import pytest
 
 from ecg_engine.config import ValidateConfig
 from ecg_engine.errors import InputError
-from ecg_engine.validation import parse_mix, purity_of_all, validate_library
+from ecg_engine.validation import parse_mix, purity_of_all, save_validation, validate_library
 
 
 def library(*rows: tuple[int, int, int, str]) -> pd.DataFrame:
@@ -85,3 +85,15 @@ def test_blank_mixes_read_from_a_file_are_empty() -> None:
 def test_missing_columns_are_named() -> None:
     with pytest.raises(InputError, match="label_mix_top3"):
         validate_library(library((0, 1, 0, "")).drop(columns="label_mix_top3"))
+
+
+def test_saved_tables_read_back(tmp_path: Path) -> None:
+    result = validate_library(library((0, 500, 0, "0:400;1:10"), (3, 200, -999, "")))
+    save_validation(result, tmp_path)
+    detail = pd.read_csv(tmp_path / "prototype_validation_detail.csv", keep_default_na=False)
+    pd.testing.assert_frame_equal(detail, result.detail, check_dtype=False)
+    assert json.loads((tmp_path / "prototype_validation_summary.json").read_text()) == result.summary
+    again = validate_library(pd.read_csv(tmp_path / "prototype_validation_detail.csv"))
+    pd.testing.assert_frame_equal(again.detail, result.detail, check_dtype=False)
+    assert len(pd.read_csv(tmp_path / "prototype_suspicious.csv")) == 1
+    assert len(pd.read_csv(tmp_path / "prototype_validation_by_label.csv")) == 2
