@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.cluster import KMeans
 
+from ecg_engine.artifacts import save_array, save_json, save_table
 from ecg_engine.config import AlertConfig
 from ecg_engine.errors import InputError
-from ecg_engine.files import atomic_write
+from ecg_engine.kmeans import kmeans
 
 CLUSTER_COLUMNS = ("cluster_id", "size", "size_ratio", "example_beat_ids", "alert_flag")
 CLUSTERS_FILE = "new_pattern_clusters.csv"
@@ -99,9 +97,7 @@ def find_patterns(
         members = pd.DataFrame({"beat_global_id": ids, "cluster_id": ids, "pc1": ids * 0.0, "pc2": ids * 0.0})
         return Patterns(empty, empty.copy(), _summary(0, 0, 0, config), {}, members)
     space = np.asarray(features)[rows]
-    # Fewer distinct beats than clusters would only make KMeans warn and leave clusters empty.
-    k = min(number_of_clusters(len(rows), config), len(np.unique(space, axis=0)))
-    cluster = KMeans(n_clusters=k, random_state=config.seed, n_init=20).fit_predict(space)
+    cluster = kmeans(space, number_of_clusters(len(rows), config), config.seed)
     waves = np.asarray(beats)[rows]
     table, centroids = [], {}
     for number in np.unique(cluster):
@@ -185,17 +181,11 @@ def save_patterns(patterns: Patterns, folder: str | Path) -> list[Path]:
     written = []
     tables = {CLUSTERS_FILE: patterns.clusters, ALERTS_FILE: patterns.alerts, MEMBERS_FILE: patterns.members}
     for name, table in tables.items():
-        atomic_write(target / name, partial(table.to_csv, index=False))
+        save_table(table, target / name)
         written.append(target / name)
     for number, wave in patterns.centroids.items():
         path = target / f"cluster_{number}_centroid.npy"
-        atomic_write(path, partial(_write_npy, wave))
+        save_array(wave, path)
         written.append(path)
-    text = json.dumps(patterns.summary, indent=2)
-    atomic_write(target / SUMMARY_FILE, lambda draft: draft.write_text(text, encoding="utf-8"))
+    save_json(patterns.summary, target / SUMMARY_FILE)
     return [*written, target / SUMMARY_FILE]
-
-
-def _write_npy(wave: npt.NDArray[np.float32], path: Path) -> None:
-    with path.open("wb") as file:  # given a path, numpy would append .npy to the draft's name
-        np.save(file, wave)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ecg_engine.artifacts import save_json, save_table
 from ecg_engine.config import ValidateConfig
 from ecg_engine.errors import InputError
-from ecg_engine.files import atomic_write
 from ecg_engine.labels import UNLABELLED, label_name
 
 GOLDEN_COLUMNS = ("purity", "noise_ratio", "dominant_label_name", "suspicious")
@@ -195,7 +193,6 @@ def save_validation(result: ValidationResult, folder: str | Path) -> list[Path]:
     target.mkdir(parents=True, exist_ok=True)
     tables = {DETAIL_FILE: result.detail, BY_LABEL_FILE: result.by_label, SUSPICIOUS_FILE: result.suspicious}
     for name, table in tables.items():
-        atomic_write(target / name, partial(table.to_csv, index=False))
-    text = json.dumps(result.summary, indent=2)
-    atomic_write(target / SUMMARY_FILE, lambda draft: draft.write_text(text, encoding="utf-8"))
+        save_table(table, target / name)
+    save_json(result.summary, target / SUMMARY_FILE)
     return [target / name for name in (*tables, SUMMARY_FILE)]
