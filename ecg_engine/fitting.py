@@ -198,12 +198,12 @@ def _epoch(
         if time.perf_counter() - told > 0.25:
             told = time.perf_counter()
             progress(f"epoch {epoch} of {config.epochs}", (epoch - 1 + seen / len(problem.train)) / config.epochs)
-    if not np.isfinite(total):
+    trained = time.perf_counter() - start
+    val_loss, logits, gate = validate(net, problem, weights, config.gate_loss_weight)
+    if not np.isfinite(total + val_loss):
         raise EngineError(
             f"Training went astray: the loss of epoch {epoch} is no number. Try a learning rate below {config.lr:g}."
         )
-    trained = time.perf_counter() - start
-    val_loss, logits, gate = validate(net, problem, weights, config.gate_loss_weight)
     class_acc, gate_acc = _accuracies(problem.target[problem.val], logits, gate)
     # V1 keeps the checkpoint with the lowest validation loss
     score = -val_loss if gate is None else float(np.nan_to_num(class_acc)) + GATE_SHARE * gate_acc

@@ -92,6 +92,7 @@ def train(
     least = NOISE if config.model == "hybrid" else 0
     rows = np.flatnonzero(data.window_labels >= least)
     classes = _classes(data, rows)
+    _check_samples(data)
     split = _split(data, rows, config, hold_out)
     bank = _bank(data, rows, split, config)
     where = pick_device(device)
@@ -148,6 +149,16 @@ def _classes(data: TrainingData, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         where="training data",
         remedy="Label beats or strips of at least two kinds, or add a data set that has them.",
     )
+
+
+def _check_samples(data: TrainingData) -> None:
+    whole = np.isfinite(data.beats).all(axis=1)
+    if not whole.all():
+        raise InputError(
+            f"{int((~whole).sum())} beats hold samples that are no numbers, the first is beat {int(np.argmin(whole))}",
+            where="training data",
+            remedy="Preprocess the strips again.",
+        )
 
 
 def _split(data: TrainingData, rows: NDArray[np.int64], config: TrainConfig, hold_out: Collection[str] | None) -> Split:
