@@ -70,6 +70,7 @@ def centroids_figure(patterns: Patterns, fs: float, *, pre_sec: float = 0.250) -
         [series_colour(number) for number in order],
         fs,
         alt=f"Median beats of {len(order)} clusters under review, {len(patterns.alerts)} of them alerts",
+        columns=3,
         pre_sec=pre_sec,
         customdata=order,
     )

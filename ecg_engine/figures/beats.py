@@ -78,10 +78,10 @@ def beat_figure(
     for i, (name, wave) in enumerate(prototypes):
         lines.append(_line(x, wave, name, series_colour(i + 1), 1.3, _DASHES[1 + i % 5]))
     if template is not None:
-        known = template_label is not None
-        name = f"template {label_name(template_label)}" if template_label is not None else "template"
-        lines.append(_line(x, template, name, label_colour(template_label or 0) if known else INK, 2.2, "solid"))
-    lines.append(_line(x, beat, "this beat", ALARM if template is None else "#c2586a", 2.4, "solid"))
+        name = "template" if template_label is None else f"template {label_name(template_label)}"
+        colour = INK if template_label is None else label_colour(template_label)
+        lines.append(_line(x, template, name, colour, 7, "solid") | {"opacity": 0.4})  # a band, under the beat
+    lines.append(_line(x, beat, "this beat", ACCENT, 2.4, "solid"))
     if template is None:
         return chart(lines, alt=title or "One beat", xaxis=axis(_X_TITLE), yaxis=axis(_Y_TITLE))
     difference = np.asarray(beat, dtype=np.float32) - np.asarray(template, dtype=np.float32)
@@ -91,7 +91,8 @@ def beat_figure(
     return chart(
         [*lines, below],
         alt=title or f"A beat against its template; they differ by {rms:.2f} SD (rms)",
-        height=440,
+        height=460,
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "font": {"size": 12}},
         xaxis=axis(_X_TITLE, anchor="y2"),
         yaxis=axis(_Y_TITLE, domain=[0.32, 1.0]),
         yaxis2=axis("difference", domain=[0.0, 0.24]),

@@ -34,15 +34,23 @@ def chart(data: list[dict[str, Any]], *, alt: str, height: int = 380, **layout: 
     """
     base = {
         "height": height,
-        "margin": {"l": 52, "r": 12, "t": 28, "b": 44},
+        "margin": {"l": 52, "r": 12, "t": 32, "b": 44},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"color": INK, "size": 12},
         "hovermode": "closest",
-        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "font": {"size": 12}},
+        "legend": _legend(sum(1 for trace in data if trace.get("showlegend", True))),
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": INK, "activecolor": INK},
         "meta": {"alt": alt},
     }
     return go.Figure({"data": data, "layout": base | layout}, _validate=False)
+
+
+def _legend(entries: int) -> dict[str, Any]:
+    """Above the chart while it is one line, else beside it, so that it never takes the chart's height."""
+    if entries <= 4:
+        return {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "font": {"size": 12}}
+    return {"orientation": "v", "yanchor": "top", "y": 1.0, "x": 1.01, "xanchor": "left", "font": {"size": 12}}
 
 
 def note(

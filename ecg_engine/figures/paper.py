@@ -153,6 +153,7 @@ class Paper:
             "paper_bgcolor": "rgba(0,0,0,0)",
             "showlegend": False,
             "dragmode": "pan",
+            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": ink.text, "activecolor": ink.text},
             "hovermode": "closest",
             "hoverdistance": 12,
             "xaxis": {**axis(seconds, dx), "constrain": "domain"},

@@ -15,6 +15,7 @@ from ecg_engine.figures.charts import GRID, axis, beat_times, chart, empty, note
 from ecg_engine.figures.palette import ACCENT, ALARM, INK, label_colour, label_letter, label_symbol
 from ecg_engine.labels import label_name
 
+_TICKS = [digit * 10**power for power in range(6) for digit in (1, 2, 5)]
 Wave = npt.NDArray[np.floating]
 
 
@@ -34,7 +35,6 @@ def purity_figure(detail: pd.DataFrame, config: ValidateConfig | None = None) ->
     data: list[dict[str, Any]] = []
     for label in np.unique(detail["dominant_label"].to_numpy(dtype=int)):
         part = detail[detail["dominant_label"] == label]
-        suspicious = part["suspicious"].to_numpy(dtype=bool)
         hover = [_hover(row) for row in part.to_dict("records")]
         data.append(
             {
@@ -50,11 +50,21 @@ def purity_figure(detail: pd.DataFrame, config: ValidateConfig | None = None) ->
                     "size": 12,
                     "color": label_colour(label),
                     "symbol": label_symbol(label),
-                    "line": {
-                        "color": [ALARM if bad else INK for bad in suspicious],
-                        "width": np.where(suspicious, 2.5, 0.5),
-                    },
+                    "line": {"color": INK, "width": 0.5},
                 },
+            }
+        )
+    suspicious = detail[detail["suspicious"].to_numpy(dtype=bool)]
+    if len(suspicious):
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": "suspicious",
+                "x": suspicious["size"].to_numpy(),
+                "y": suspicious["purity"].to_numpy(),
+                "hoverinfo": "skip",
+                "marker": {"size": 20, "symbol": "circle-open", "color": ALARM, "line": {"width": 2}},
             }
         )
     sizes = detail["size"].clip(lower=1)
@@ -67,7 +77,9 @@ def purity_figure(detail: pd.DataFrame, config: ValidateConfig | None = None) ->
         data,
         alt=f"Purity against size: {words}",
         height=420,
-        xaxis=axis("beats (log scale)", type="log", range=[low, high]),
+        xaxis=axis(
+            "beats (log scale)", type="log", range=[low, high], tickvals=_TICKS, ticktext=[f"{v:,}" for v in _TICKS]
+        ),
         yaxis=axis("purity", range=[-0.02, 1.05]),
         shapes=[
             {**limit, "x0": max(config.min_size, 1), "x1": max(config.min_size, 1), "y0": 0, "y1": 1, "yref": "paper"},
@@ -107,7 +119,7 @@ def prototypes_of_label(
     for values in mine.head(most).to_dict("records"):
         reasons = str(values.get("reasons", "") or "")
         words = f"#{values['prototype_id']} · {values['size']:,} beats"
-        names.append(words + (f" · {reasons.replace(';', ', ')}" if reasons else ""))
+        names.append(words + (f"<br>{reasons.replace(';', ', ')}" if reasons else ""))
         frames.append(waves[int(values["prototype_id"])])
         colours.append(label_colour(label))
     more = len(mine) - len(frames)

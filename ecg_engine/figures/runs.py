@@ -14,7 +14,7 @@ from ecg_engine.errors import InputError
 from ecg_engine.figures.beats import beat_figure, nearest_prototypes
 from ecg_engine.figures.palette import label_colour, label_letter
 from ecg_engine.figures.strips import strip_figure
-from ecg_engine.labels import NOISE, label_name
+from ecg_engine.labels import NOISE, UNLABELLED, label_name
 from ecg_engine.preprocess import Run
 from ecg_engine.strips import Strips
 from ecg_engine.svg import Frame
@@ -118,8 +118,7 @@ def run_beat_figure(run: Run, beat_id: int, *, label: int | None = None, k: int 
     names = run.library.set_index("prototype_id")["dominant_label"].to_dict() if len(run.library) else {}
     near = [
         (
-            f"prototype {found.prototype_id} ({label_name(int(names.get(found.prototype_id, -999)))}) "
-            f"cosine {found.similarity:.2f}",
+            f"#{found.prototype_id} {label_name(int(names.get(found.prototype_id, UNLABELLED)))} {found.similarity:.2f}",
             run.prototype_waves[found.prototype_id],
         )
         for found in nearest_prototypes(beat, run.prototype_waves, k)

@@ -258,7 +258,7 @@ def _draw_beats(
     if noise.any():
         which = np.flatnonzero(noise)
         data.append(
-            _texts("noise", at[which], high + 0.45 * step, [words[i] or "noise" for i in which], small, "middle center")
+            _texts("noise", at[which], high + 0.25 * step, [words[i] or "noise" for i in which], small, "middle center")
         )
     if show_rr and len(at) > 1:
         middle, texts = (at[:-1] + at[1:]) / 2, [f"{value:.0f}" for value in rr]
