@@ -88,8 +88,7 @@ class Studies:
         with writing(self._engine) as connection:
             made = connection.execute(insert.returning(schema.studies.c.id), row).first() is not None
         with reading(self._engine) as connection:
-            row = connection.execute(select(schema.studies).where(schema.studies.c.key == key)).one()
-        return _study(row), made
+            return _study(connection.execute(select(schema.studies).where(schema.studies.c.key == key)).one()), made
 
     def _row(self, name: str, settings: Mapping[str, Any] | None) -> dict[str, Any]:
         return {
