@@ -13,14 +13,14 @@ from types import MappingProxyType
 from ecg_engine.labels import NOISE, UNKNOWN, UNLABELLED
 
 AAMI_COLOURS: Mapping[str, str] = MappingProxyType(
-    {"N": "#058dd1", "S": "#b17d05", "V": "#b63535", "F": "#b14fc8", "Q": "#7d828a"}
+    {"N": "#058dd1", "S": "#a98e04", "V": "#b63535", "F": "#a806f9", "Q": "#7d828a"}
 )
 
 LABEL_COLOURS: Mapping[int, str] = MappingProxyType(
     {
         NOISE: "#7d828a",
         0: "#058dd1",
-        1: "#b17d05",
+        1: "#a98e04",
         2: "#b63535",
         3: "#0f8f80",
         4: "#4a6fe3",

@@ -50,7 +50,7 @@ def purity_figure(detail: pd.DataFrame, config: ValidateConfig | None = None) ->
                     "size": 12,
                     "color": label_colour(label),
                     "symbol": label_symbol(label),
-                    "line": {"color": INK, "width": 0.5},
+                    "line": {"color": label_colour(label), "width": 1.6},
                 },
             }
         )

@@ -116,13 +116,10 @@ def run_beat_figure(run: Run, beat_id: int, *, label: int | None = None, k: int 
     beat = np.asarray(run.beats[rows[0]])
     shown_label = int(run.labels[rows[0]]) if label is None else label
     names = run.library.set_index("prototype_id")["dominant_label"].to_dict() if len(run.library) else {}
-    near = [
-        (
-            f"#{found.prototype_id} {label_name(int(names.get(found.prototype_id, UNLABELLED)))} {found.similarity:.2f}",
-            run.prototype_waves[found.prototype_id],
-        )
-        for found in nearest_prototypes(beat, run.prototype_waves, k)
-    ]
+    near = []
+    for found in nearest_prototypes(beat, run.prototype_waves, k):
+        kind = label_name(int(names.get(found.prototype_id, UNLABELLED)))
+        near.append((f"#{found.prototype_id} {kind} {found.similarity:.2f}", run.prototype_waves[found.prototype_id]))
     return beat_figure(
         beat,
         run.fs,
