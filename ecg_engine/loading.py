@@ -137,7 +137,8 @@ def _table(path: Path) -> pd.DataFrame:
 
 
 def _waves(path: Path) -> dict[int, NDArray[np.float32]]:
-    with np.load(path) as archive:
+    # opened here, because numpy leaves a damaged archive open
+    with path.open("rb") as file, np.load(file) as archive:
         return {int(name.split("_", 1)[1]): archive[name] for name in archive.files}
 
 

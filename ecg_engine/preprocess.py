@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,19 +9,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecg_engine import __version__
 from ecg_engine.beats import Beats, BeatWindow, cut_beats
 from ecg_engine.clusters import feature_space, global_clusters, local_clusters
 from ecg_engine.conditioning import blocks, condition, stacked
 from ecg_engine.config import PreprocessConfig
 from ecg_engine.errors import InputError
-from ecg_engine.labels import UNLABELLED, label_name
+from ecg_engine.labels import label_name
 from ecg_engine.mining import mine_candidates
 from ecg_engine.progress import Progress, part, silent
 from ecg_engine.prototypes import build_library, class_templates
 from ecg_engine.quality import REASONS, Quality, assess, reason_texts
 from ecg_engine.rpeaks import find_rpeaks_of_block
 from ecg_engine.strips import SKIPPED_COLUMNS, Strips
+from ecg_engine.summary import summarise
 from ecg_engine.windows import Windows, context_windows
 
 _SMALL_CLUSTER = REASONS.index("small_cluster")
@@ -148,10 +146,7 @@ def preprocess(
     metadata = _metadata(strips, beats, quality, locals_, globals_)
     mined = None if seeds is None else mine_candidates(seeds, metadata, features, config)
     skipped = _skipped(strips, beats)
-    summary = _summary(strips, config, labels, beats, quality, windows, library, skipped)
-    summary["seed_mining_enabled"] = mined is not None
-    if mined is not None:
-        summary["seeds_dropped"] = mined.dropped.astype(str).to_dict("records")
+    summary = summarise(strips, config, beats, quality, windows, library, skipped, mined)
     progress("preprocessed", 1.0)
     return Run(
         config=config,
@@ -241,55 +236,3 @@ def _skipped(strips: Strips, beats: Beats) -> pd.DataFrame:
     )
     both = pd.concat([strips.skipped, table]) if len(strips.skipped) else table
     return both.sort_values("source_row", kind="stable", ignore_index=True)
-
-
-def _summary(
-    strips: Strips,
-    config: PreprocessConfig,
-    labels: NDArray[np.int32],
-    beats: Beats,
-    quality: Quality,
-    windows: Windows,
-    library: pd.DataFrame,
-    skipped: pd.DataFrame,
-) -> dict[str, Any]:
-    noise = quality.noise
-    names = np.unique(labels)
-    report = strips.report
-    usable_of = {int(label): int(np.count_nonzero((labels == label) & ~noise)) for label in names}
-    emptied = [label for label, count in usable_of.items() if count == 0 and label != UNLABELLED]
-    return {
-        "input_rows": report.rows_total,
-        "rows_skipped": len(skipped),
-        "beats_extracted": len(labels),
-        "beat_length": int(beats.samples.shape[1]),
-        "noise_beats": int(np.count_nonzero(noise)),
-        "usable_beats": int(np.count_nonzero(~noise)),
-        "class_counts_raw": {str(label): int(np.count_nonzero(labels == label)) for label in names},
-        "class_counts_usable": {str(label): count for label, count in usable_of.items()},
-        "context_samples": len(windows.centre),
-        "context_window_size": config.window_size,
-        "global_clusters": len(library),
-        "prototype_count": len(library),
-        "seed_mining_enabled": False,
-        "profile": config.profile,
-        "engine_version": __version__,
-        "config_hash": hashlib.sha256(json.dumps(config.to_dict(), sort_keys=True).encode()).hexdigest(),
-        "fs": strips.fs,
-        "strips": len(strips),
-        "patients": len({one for one in strips.patient_id.tolist() if one != -1}),
-        "unknown_patient_rows": report.unknown_patients,
-        "files": list(report.files),
-        "columns": {name: dict(found) for name, found in report.columns.items()},
-        "columns_missing": list(report.columns_missing),
-        "rates": {f"{rate:g}": count for rate, count in report.rates.items()},
-        "resampled_rows": report.resampled,
-        "unlabelled_rows": report.unlabelled,
-        "unreadable_labels": dict(report.unreadable_labels),
-        "labels_emptied": {
-            str(label): {"name": label_name(label), "beats": int(np.count_nonzero(labels == label))}
-            for label in emptied
-        },
-        "skipped_reasons": {str(kind): int(count) for kind, count in skipped["kind"].value_counts().items()},
-        "noise_reasons": dict(zip(REASONS, quality.reasons.sum(axis=0).tolist(), strict=True)),
-    }
