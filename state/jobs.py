@@ -331,6 +331,12 @@ class Jobs:
         with writing(self._engine) as connection:
             connection.execute(update(table).where(table.c.id == job_id, table.c.status.in_(ACTIVE)).values(**values))
 
+    def cancel_requested(self, job_id: str) -> bool:
+        """Whether the job was asked to stop. For the worker."""
+        with reading(self._engine) as connection:
+            query = select(schema.jobs.c.cancel_requested).where(schema.jobs.c.id == job_id)
+            return bool(connection.execute(query).scalar())
+
     def log_path(self, job_id: str) -> Path:
         """The job's log."""
         return self._data / "logs" / f"{job_id}.log"

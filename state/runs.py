@@ -100,29 +100,39 @@ class Runs:
         """Where the files of a run will lie, relative to the data folder."""
         return f"runs/{run_id}"
 
-    def start(
-        self, run_id: str, study_id: str, kind: str, *, config: Mapping[str, Any] | None = None, status: str = "running"
-    ) -> None:
-        """Enter a run as it starts, or again as it is resumed."""
+    def start(self, run_id: str, study_id: str, kind: str, *, resume: bool = False) -> datetime:
+        """Enter a run as its work starts, or once more as the work is tried again. For the worker.
+
+        Returns
+        -------
+        datetime
+            Decisions stored up to then count. When work is resumed, it is the time of the first attempt.
+        """
+        table, until = schema.runs, now()
         with writing(self._engine) as connection:
-            if connection.execute(select(schema.runs.c.id).where(schema.runs.c.id == run_id)).first():
-                connection.execute(update(schema.runs).where(schema.runs.c.id == run_id).values(status=status))
-                return
+            row = connection.execute(select(table.c.decisions_until).where(table.c.id == run_id)).first()
+            if row is not None:
+                until = row.decisions_until if resume and row.decisions_until is not None else until
+                values = {"status": "running", "decisions_until": until, "finished_at": None}
+                connection.execute(update(table).where(table.c.id == run_id).values(**values))
+                return until
             connection.execute(
-                schema.runs.insert(),
+                table.insert(),
                 {
                     "id": run_id,
                     "study_id": study_id,
                     "kind": kind,
-                    "status": status,
-                    "config": dict(config or {}),
+                    "status": "running",
+                    "config": {},
                     "engine_version": __version__,
                     "parents": [],
                     "files": [],
                     "summary": {},
-                    "created_at": now(),
+                    "decisions_until": until,
+                    "created_at": until,
                 },
             )
+        return until
 
 
 def finish_run(connection: Connection, run_id: str, **values: Any) -> None:
