@@ -128,7 +128,7 @@ def fit(
     if batching not in BATCHINGS:
         raise ConfigError(f"batching is {batching!r}; it must be one of {', '.join(BATCHINGS)}.")
     device = problem.device
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with torch.random.fork_rng(devices=[device.index or 0] if device.type == "cuda" else []):
         torch.manual_seed(config.seed)
         proto_dim = 0 if problem.proto is None else int(problem.proto.shape[1])
         net = build_net(config.model, problem.num_classes, proto_dim).to(device)

@@ -67,6 +67,7 @@ def split_windows(
     val_split : float
         Share of each label that is wished for in the held-out part.
     seed : int
+        Where the search starts; with few patients all seeds tend to end at the same, best stratified, split.
     hold_out : collection of str, optional
         Patient groups to hold out, instead of choosing: so that a new model is judged on the patients that the old
         one has not seen either. Those that are not in the data are passed over; with none in the data, or all of
@@ -112,7 +113,7 @@ def split_windows(
     parted = _parted(labels, train, val)
     notes += [f"{entry['name']} is not in both parts ({entry['train']} training beats, {entry['val']} held out): its "
               "figures say nothing." for entry in parted]  # fmt: skip
-    return Split(used, train, val, tuple(names[~chosen]), tuple(names[chosen]), parted, tuple(notes))
+    return Split(used, train, val, tuple(names[~chosen].tolist()), tuple(names[chosen].tolist()), parted, tuple(notes))
 
 
 def _by_beat(

@@ -99,7 +99,7 @@ def train(
     problem = _problem(data, rows, classes, bank, split, where)
     digest = data_hash(data)
     fingerprint = {key: value for key, value in config.to_dict().items() if key != "epochs"}
-    fingerprint |= {"data": digest, "held-out windows": split.val.sum(), "batching": batching}
+    fingerprint |= {"data": digest, "held-out patients": split.groups_val, "batching": batching}
     fitted = fit(
         problem,
         config,
