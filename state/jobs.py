@@ -7,6 +7,7 @@ study runs at a time: a worker waits its own turn, so the queue moves on without
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -217,8 +218,8 @@ class Jobs:
             here = table.c.id == job_id
             connection.execute(update(table).where(here, table.c.status.in_(ACTIVE)).values(cancel_requested=True))
         job = self.get(job_id)
-        if job.status == INTERRUPTED and job.cancel_requested:
-            self._again(job_id, status=CANCELLED)
+        if job.status == INTERRUPTED and job.cancel_requested and self._again(job_id, status=CANCELLED):
+            shutil.rmtree(self._data / f"runs/{job.run_id}.part", ignore_errors=True)
         return self.get(job_id)
 
     def resume(self, job_id: str) -> Job:

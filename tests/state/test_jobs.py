@@ -115,6 +115,7 @@ def _shorten(store: Store, job: Job) -> str:
     return job.id
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)  # it takes its time, and the database has no part in it
 def test_work_that_does_not_listen_is_ended(store: Store, study: Study) -> None:
     job = _until(store, store.jobs.submit(study.id, "stubborn").id, _running)
     store.jobs.cancel(job.id)
@@ -193,27 +194,26 @@ def test_one_job_of_a_study_at_a_time_in_the_order_of_asking(store: Store, study
     assert store.jobs.get(first.id).status == "interrupted"
 
 
-@pytest.mark.parametrize(
-    ("kind", "words", "log"),
-    [
-        ("bad_input", "a.xlsx: the sheet is empty.", "Traceback"),
-        ("crash", "Something unexpected went wrong (RuntimeError: a wheel came off).", "came off"),
-        ("full_disk", "The disk is full", "No space left"),
-        ("out_of_memory", "ran out of memory", "MemoryError"),
-        ("nonsense", "no work called 'nonsense'", "Traceback"),
-    ],
-)
-def test_what_fails_says_so_in_one_sentence_and_the_rest_is_in_the_log(
-    store: Store, study: Study, kind: str, words: str, log: str
-) -> None:
-    job = store.jobs.wait(store.jobs.submit(study.id, kind).id)
-    assert job.status == "failed"
-    assert job.error is not None and words in job.error and "\n" not in job.error and "Traceback" not in job.error
-    assert log in store.jobs.tail(job.id, 60)
-    assert store.runs.all(study.id) == []
-    assert store.runs.get(job.run_id).status == "failed"
+FAILURES = {
+    "bad_input": ("a.xlsx: the sheet is empty.", "Traceback"),
+    "crash": ("Something unexpected went wrong (RuntimeError: a wheel came off).", "came off"),
+    "full_disk": ("The disk is full", "No space left"),
+    "out_of_memory": ("ran out of memory", "MemoryError"),
+    "nonsense": ("no work called 'nonsense'", "Traceback"),
+}
+
+
+def test_what_fails_says_so_in_one_sentence_and_the_rest_is_in_the_log(store: Store) -> None:
+    # A study each, so that they run side by side.
+    jobs = {kind: store.jobs.submit(store.studies.create(kind).id, kind) for kind in FAILURES}
+    for kind, (words, log) in FAILURES.items():
+        job = store.jobs.wait(jobs[kind].id)
+        assert job.status == "failed" and job.resumable
+        assert job.error is not None and words in job.error and "\n" not in job.error and "Traceback" not in job.error
+        assert log in store.jobs.tail(job.id, 60)
+        assert store.runs.all(job.study_id) == []
+        assert store.runs.get(job.run_id).status == "failed"
     assert list((store.folder / "runs").iterdir()) == []
-    assert job.resumable
 
 
 def test_a_job_whose_process_never_came_is_interrupted(store: Store, study: Study) -> None:
