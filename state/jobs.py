@@ -12,83 +12,30 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, select, update
+from sqlalchemy import Engine, update
 
 from state import schema
-from state.db import URL_VARIABLE, lock, reading, writing
-from state.errors import NotFoundError, StoreError
+from state.db import URL_VARIABLE, writing
+from state.errors import StoreError
+from state.job_table import ACTIVE, CANCELLED, DONE, FAILED, INTERRUPTED, QUEUED, RUNNING, Job, JobTable
 from state.paths import DATA_VARIABLE
-from state.plain import new_id, now
-from state.processes import host_name, is_alive, process_token
+from state.processes import host_name, process_token
 
-QUEUED, RUNNING, DONE = "queued", "running", "done"
-FAILED, CANCELLED, INTERRUPTED = "failed", "cancelled", "interrupted"
-ACTIVE = (QUEUED, RUNNING)
+__all__ = ["ACTIVE", "CANCELLED", "DONE", "FAILED", "INTERRUPTED", "QUEUED", "RUNNING", "Job", "Jobs"]
 
-AT_A_TIME = 1
-"""Jobs of one study that run at once; others wait."""
-START_SECONDS = 60.0
-"""How long a job may be without a process before it counts as interrupted."""
-STALE_SECONDS = 60.0
-"""How long a worker on another host may be silent before its job counts as interrupted."""
 ROOT = Path(__file__).resolve().parents[1]
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
-@dataclass(frozen=True)
-class Job:
-    """A piece of long work. ``share`` is 0 to 1; ``detail`` what the task tells beside it (epochs so far)."""
-
-    id: str
-    study_id: str
-    kind: str
-    params: Mapping[str, Any]
-    status: str
-    message: str
-    share: float
-    detail: Mapping[str, Any]
-    error: str | None
-    run_id: str
-    attempt: int
-    cancel_requested: bool
-    host: str | None
-    pid: int | None
-    process_started: str | None
-    heartbeat_at: datetime | None
-    created_at: datetime
-    queued_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-
-    @property
-    def active(self) -> bool:
-        """Waiting or running."""
-        return self.status in ACTIVE
-
-    @property
-    def resumable(self) -> bool:
-        """Over without a result: it can be started again (training goes on where it was interrupted)."""
-        return self.status in (FAILED, CANCELLED, INTERRUPTED)
-
-    @property
-    def seconds(self) -> float:
-        """Seconds it has run, or ran."""
-        if self.started_at is None:
-            return 0.0
-        return ((self.finished_at or now()) - self.started_at).total_seconds()
-
-
-class Jobs:
-    """The jobs of all studies."""
+class Jobs(JobTable):
+    """The jobs of all studies: started, watched, stopped and resumed."""
 
     def __init__(self, engine: Engine, folder: Path, *, tasks: str = "state.tasks") -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._data = folder
         self._tasks = tasks
 
@@ -118,23 +65,6 @@ class Jobs:
             job_id = self.enter(connection, study_id, kind, values)
         self.spawn(job_id)
         return self.get(job_id)
-
-    def enter(self, connection: Connection, study_id: str, kind: str, params: Mapping[str, Any]) -> str:
-        """Write a job down without starting it (see :meth:`spawn`)."""
-        job_id, moment = new_id(), now()
-        row = {
-            "id": job_id,
-            "study_id": study_id,
-            "kind": kind,
-            "params": dict(params),
-            "status": QUEUED,
-            "detail": {},
-            "run_id": new_id(),
-            "created_at": moment,
-            "queued_at": moment,
-        }
-        connection.execute(schema.jobs.insert(), row)
-        return job_id
 
     def spawn(self, job_id: str) -> None:
         """Start the worker process of a job that is written down."""
@@ -169,48 +99,6 @@ class Jobs:
         with writing(self._engine) as connection:
             connection.execute(update(table).where(table.c.id == job_id, table.c.pid.is_(None)).values(**mine))
 
-    def find(self, job_id: str | None) -> Job | None:
-        """A job by id, or None; one whose process is gone is marked interrupted first."""
-        with reading(self._engine) as connection:
-            row = connection.execute(select(schema.jobs).where(schema.jobs.c.id == job_id)).first()
-        if row is None:
-            return None
-        job = _job(row)
-        if job.active and self._lost(job):
-            self._interrupt(job)
-            return self.find(job_id)
-        return job
-
-    def get(self, job_id: str) -> Job:
-        """A job by id, as :meth:`find`.
-
-        Raises
-        ------
-        NotFoundError
-            If there is none.
-        """
-        job = self.find(job_id)
-        if job is None:
-            raise NotFoundError(f"There is no job {job_id!r}.")
-        return job
-
-    def all(self, study_id: str, kind: str | None = None, *, active: bool = False) -> list[Job]:
-        """Jobs of a study, newest first, if wanted of one kind or only those that wait or run."""
-        self.mark_interrupted(study_id)
-        table = schema.jobs
-        query = select(table).where(table.c.study_id == study_id)
-        if kind is not None:
-            query = query.where(table.c.kind == kind)
-        if active:
-            query = query.where(table.c.status.in_(ACTIVE))
-        with reading(self._engine) as connection:
-            rows = connection.execute(query.order_by(table.c.created_at.desc(), table.c.id.desc()))
-            return [_job(row) for row in rows]
-
-    def newest(self, study_id: str, kind: str | None = None) -> Job | None:
-        """The newest job of a study."""
-        return next(iter(self.all(study_id, kind)), None)
-
     def cancel(self, job_id: str) -> Job:
         """Ask a job to stop. Its worker stops at its next step, or is ended some seconds later if it does not."""
         table = schema.jobs
@@ -218,7 +106,7 @@ class Jobs:
             here = table.c.id == job_id
             connection.execute(update(table).where(here, table.c.status.in_(ACTIVE)).values(cancel_requested=True))
         job = self.get(job_id)
-        if job.status == INTERRUPTED and job.cancel_requested and self._again(job_id, status=CANCELLED):
+        if job.status == INTERRUPTED and job.cancel_requested and self.again(job_id, status=CANCELLED):
             shutil.rmtree(self._data / f"runs/{job.run_id}.part", ignore_errors=True)
         return self.get(job_id)
 
@@ -231,112 +119,10 @@ class Jobs:
             If the job is waiting, running or done.
         """
         job = self.get(job_id)
-        if not job.resumable or not self._again(job_id, status=QUEUED):
+        if not job.resumable or not self.again(job_id, status=QUEUED):
             raise StoreError(f"This job is {self.get(job_id).status}; only one that is over without result can resume.")
         self.spawn(job_id)
         return self.get(job_id)
-
-    def _again(self, job_id: str, **values: Any) -> bool:
-        table = schema.jobs
-        if values["status"] == QUEUED:
-            values |= {
-                "attempt": table.c.attempt + 1,
-                "cancel_requested": False,
-                "error": None,
-                "message": "",
-                "share": 0.0,
-                "pid": None,
-                "process_started": None,
-                "heartbeat_at": None,
-                "queued_at": now(),
-                "started_at": None,
-                "finished_at": None,
-            }
-        with writing(self._engine) as connection:
-            over = table.c.status.in_((FAILED, CANCELLED, INTERRUPTED))
-            return connection.execute(update(table).where(table.c.id == job_id, over).values(**values)).rowcount == 1
-
-    def mark_interrupted(self, study_id: str | None = None) -> list[str]:
-        """Mark the jobs whose process is gone; returns their ids. Pages need not call it: reading a job does."""
-        table = schema.jobs
-        query = select(table).where(table.c.status.in_(ACTIVE))
-        if study_id is not None:
-            query = query.where(table.c.study_id == study_id)
-        with reading(self._engine) as connection:
-            jobs = [_job(row) for row in connection.execute(query)]
-        return [job.id for job in jobs if self._lost(job) and self._interrupt(job)]
-
-    def _lost(self, job: Job) -> bool:
-        if job.pid is None:
-            return now() - job.queued_at > timedelta(seconds=START_SECONDS)
-        if job.host == host_name() and job.process_started:
-            return not is_alive(job.pid, job.process_started)
-        return now() - (job.heartbeat_at or job.queued_at) > timedelta(seconds=STALE_SECONDS)
-
-    def _interrupt(self, job: Job) -> bool:
-        error = "The job's process ended before the work was done (the machine or the process was stopped)."
-        return self.end(job.id, INTERRUPTED, error=error, attempt=job.attempt)
-
-    def end(self, job_id: str, status: str, *, error: str | None = None, attempt: int | None = None) -> bool:
-        """Write a job's end, unless it has one already; its run is marked failed or cancelled with it."""
-        jobs, runs = schema.jobs, schema.runs
-        here = [jobs.c.id == job_id, jobs.c.status.in_(ACTIVE)]
-        if attempt is not None:
-            here.append(jobs.c.attempt == attempt)
-        with writing(self._engine) as connection:
-            values = {"status": status, "error": error, "finished_at": now()}
-            if connection.execute(update(jobs).where(*here).values(**values)).rowcount == 0:
-                return False
-            run_id = select(jobs.c.run_id).where(jobs.c.id == job_id).scalar_subquery()
-            run_status = CANCELLED if status == CANCELLED else FAILED
-            mine = (runs.c.id == run_id) & (runs.c.status == "running")
-            connection.execute(update(runs).where(mine).values(status=run_status, finished_at=now()))
-        return True
-
-    def claim(self, job_id: str) -> bool:
-        """Take the job's turn, if it has come: fewer than ``AT_A_TIME`` run, and none waits longer. For the worker."""
-        job = self.get(job_id)
-        if self._before(job):
-            return False
-        table = schema.jobs
-        with writing(self._engine) as connection:
-            lock(connection, f"jobs {job.study_id}")
-            rows = connection.execute(select(table).where(self._others(job)))
-            if not self._clear(job, [_job(row) for row in rows]):
-                return False
-            here = (table.c.id == job_id) & (table.c.status == QUEUED)
-            connection.execute(update(table).where(here).values(status=RUNNING, started_at=now(), message=""))
-        return True
-
-    def _others(self, job: Job) -> Any:
-        table = schema.jobs
-        return (table.c.study_id == job.study_id) & table.c.status.in_(ACTIVE) & (table.c.id != job.id)
-
-    def _before(self, job: Job) -> bool:
-        self.mark_interrupted(job.study_id)
-        with reading(self._engine) as connection:
-            rows = connection.execute(select(schema.jobs).where(self._others(job)))
-            return not self._clear(job, [_job(row) for row in rows])
-
-    @staticmethod
-    def _clear(job: Job, others: Sequence[Job]) -> bool:
-        running = sum(other.status == RUNNING for other in others)
-        earlier = sum(
-            other.status == QUEUED and (other.queued_at, other.id) < (job.queued_at, job.id) for other in others
-        )
-        return running + earlier < AT_A_TIME
-
-    def write(self, job_id: str, **values: Any) -> None:
-        """Write progress, heartbeat or process of a job that is under way. For the worker."""
-        table = schema.jobs
-        with writing(self._engine) as connection:
-            connection.execute(update(table).where(table.c.id == job_id, table.c.status.in_(ACTIVE)).values(**values))
-
-    def cancel_requested(self, job_id: str) -> bool:
-        """Whether the job was asked to stop. For the worker."""
-        with reading(self._engine) as connection:
-            query = select(schema.jobs.c.cancel_requested).where(schema.jobs.c.id == job_id)
-            return bool(connection.execute(query).scalar())
 
     def log_path(self, job_id: str) -> Path:
         """The job's log."""
@@ -374,7 +160,3 @@ def _reap() -> None:
     for pid, process in list(_children.items()):
         if process.poll() is not None:
             del _children[pid]
-
-
-def _job(row: Row[Any]) -> Job:
-    return Job(**row._mapping)
