@@ -17,8 +17,11 @@ import streamlit as st
 
 from ecg_engine.artifacts import load_run
 from ecg_engine.bundle import Bundle
+from ecg_engine.bundle import load as load_bundle
 from ecg_engine.preprocess import Run
-from state.decisions import Decision, decide
+from state.anchors import BeatIndex, beat_index
+from state.batches import made_together, undo_together
+from state.deciding import Decision, decide
 from state.demo import ensure_demo
 from state.effective import Effective, effective_labels
 from state.models import ModelRow
@@ -148,7 +151,17 @@ def load(run: RunRow) -> Run:
 @st.cache_resource(show_spinner=False, max_entries=6)
 def _effective(run_id: str, folder: str, version: int, study_id: str) -> Effective:
     run = store().runs.get(run_id)
-    return effective_labels(load(run), store().decisions.active(study_id), run_id=run_id)
+    return effective_labels(index(run), store().decisions.active(study_id))
+
+
+@st.cache_resource(show_spinner=False, max_entries=6)
+def _index(run_id: str, folder: str, finished: str) -> BeatIndex:
+    return beat_index(_load(folder, finished), run_id)
+
+
+def index(run: RunRow) -> BeatIndex:
+    """What decisions on a run's beats are matched with, kept. Treat as read-only."""
+    return _index(run.id, str(store().runs.path(run)), str(run.finished_at))
 
 
 def effective(run: RunRow) -> Effective:
@@ -159,7 +172,7 @@ def effective(run: RunRow) -> Effective:
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _bundle(path: str, changed: float) -> Bundle:
-    return Bundle.load(Path(path))
+    return load_bundle(Path(path))
 
 
 def bundle(model: ModelRow) -> Bundle:
@@ -197,9 +210,9 @@ def keep(decisions: Sequence[Decision]) -> int:
 
 
 def undo_last() -> Decision | None:
-    """Undo this reader's newest decision that holds; None if there is none."""
+    """Undo this reader's newest decision that holds, with those made in one go with it; None if there is none."""
     mine = [made for made in store().decisions.active(the_study().id) if made.reader == reader()]
     if not mine:
         return None
-    store().decisions.undo(mine[-1].id, reader())
+    undo_together(store().decisions, made_together(mine[-1], mine), reader())
     return mine[-1]

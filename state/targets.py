@@ -14,15 +14,18 @@ BEAT, STRIP, PROTOTYPE, ALERT = "beat", "strip", "prototype", "alert"
 
 FIELDS = MappingProxyType(
     {
-        BEAT: ("label", "noise", "seed", "note", "unsure", "refined"),
+        BEAT: ("label", "noise", "seed", "note", "unsure", "refined", "not_like"),
         STRIP: ("label", "note", "unsure"),
         PROTOTYPE: ("label", "noise", "note", "unsure"),
         ALERT: ("acknowledged", "note"),
     }
 )
-"""Per kind of target, what a reader can decide. ``refined`` is a model's label that the reader accepted."""
+"""Per kind of target, what a reader can decide.
 
-_LABELS, _SWITCHES = {"label", "seed", "refined"}, {"noise", "unsure", "acknowledged"}
+``refined`` is a model's label that the reader accepted; ``not_like`` the label of a seed that the beat is not like.
+"""
+
+_LABELS, _SWITCHES = {"label", "seed", "refined", "not_like"}, {"noise", "unsure", "acknowledged"}
 _SWITCH_WORDS = {"1": "1", "true": "1", "0": "0", "false": "0"}
 MAX_TEXT = 4000
 
