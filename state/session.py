@@ -149,9 +149,20 @@ def load(run: RunRow) -> Run:
 
 
 @st.cache_resource(show_spinner=False, max_entries=6)
+def _active(folder: str, version: int, study_id: str) -> list[Decision]:
+    return store().decisions.active(study_id)
+
+
+def active_decisions() -> list[Decision]:
+    """The decisions of the study in hand that hold, oldest first. Treat as read-only."""
+    current = the_study()
+    return _active(str(store().folder), store().decisions.version(current.id), current.id)
+
+
+@st.cache_resource(show_spinner=False, max_entries=6)
 def _effective(run_id: str, folder: str, version: int, study_id: str) -> Effective:
     run = store().runs.get(run_id)
-    return effective_labels(index(run), store().decisions.active(study_id))
+    return effective_labels(index(run), _active(str(store().folder), version, study_id))
 
 
 @st.cache_resource(show_spinner=False, max_entries=6)
