@@ -114,8 +114,6 @@ class Paper:
         most = MAX_HEIGHT_MM / self.gain
         if top - bottom > most:
             bottom, top = max(bottom, -most / 2), min(top, most / 2)
-            if top - bottom > most:  # pragma: no cover - both ends are within half of it
-                bottom, top = -most / 2, most / 2
         while top - bottom < 5 * box:
             top += box
             if top - bottom < 5 * box:

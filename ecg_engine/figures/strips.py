@@ -25,6 +25,11 @@ REASON_WORDS = {
 }
 """Noise reasons of a run, in words that fit above a beat."""
 
+# Rows above and below the trace, in large boxes: whole small boxes in all, so that the paper ends on a line.
+_HEAD, _MARKS, _TIGHT, _REASONS, _FOOT = 2.4, 1.75, 0.95, 0.35, 0.6
+_ROOM_MM = 11.5
+"""Millimetres from one marker to the next that an interval needs to stand between them."""
+
 _BEAT_NAMES = {"sample": ("r_index", "sample"), "label": ("label", "final_label", "record_label")}
 
 
@@ -95,10 +100,10 @@ def strip_figure(
         raise InputError(f"a strip of shape {samples.shape} at {fs:g} Hz cannot be drawn")
     mv = to_millivolts(samples, units_per_mv)
     low, high = paper.window_mv(float(np.nanmin(mv)), float(np.nanmax(mv)))
-    step = 5 / paper.gain  # one large box above the trace belongs to the markers
-    top = high + 2 * step
+    step = 5 / paper.gain
+    top, bottom = high + _HEAD * step, low - _FOOT * step
     seconds = (-paper.calibration_sec - 1 / paper.speed, _round_up(len(mv) / fs, 5 / paper.speed))
-    layout = paper.axes(seconds, (low, top))
+    layout = paper.axes(seconds, (bottom, top))
     ink = paper.ink
     data: list[dict[str, Any]] = [
         {
@@ -215,8 +220,8 @@ def _draw_beats(
                 "type": "rect",
                 "x0": start,
                 "x1": end,
-                "y0": low,
-                "y1": high + 2 * step,
+                "y0": low - _FOOT * step,
+                "y1": high + _HEAD * step,
                 "fillcolor": colour,
                 "opacity": opacity,
                 "line": {"width": 0},
@@ -236,7 +241,7 @@ def _draw_beats(
             "mode": "markers+text",
             "name": "beats",
             "x": at,
-            "y": np.full(len(at), high + 1.25 * step),
+            "y": np.full(len(at), high + _MARKS * step),
             "text": [label_letter(NOISE if noise[i] else labels[i]) for i in range(len(at))],
             "textfont": {"size": 12, "color": colours, "weight": 700},
             "textposition": "middle center",
@@ -258,24 +263,34 @@ def _draw_beats(
     if noise.any():
         which = np.flatnonzero(noise)
         data.append(
-            _texts("noise", at[which], high + 0.25 * step, [words[i] or "noise" for i in which], small, "middle center")
+            _texts(
+                "noise", at[which], high + _REASONS * step, [words[i] or "noise" for i in which], small, "middle center"
+            )
         )
     if show_rr and len(at) > 1:
-        middle, texts = (at[:-1] + at[1:]) / 2, [f"{value:.0f}" for value in rr]
-        data.append(_texts("RR (ms)", middle, high + 1.25 * step, texts, small, "middle center"))
+        # Where the markers of fast beats leave no room between them, the intervals stand under them.
+        room = rr >= _ROOM_MM / paper.speed * 1000 * 4 / paper.px_per_mm
+        heights = np.where(room, high + _MARKS * step, high + _TIGHT * step)
+        texts = [f"{value:.0f}" for value in rr]
+        data.append(_texts("RR (ms)", (at[:-1] + at[1:]) / 2, heights, texts, small, "middle center"))
     if show_numbers:
-        data.append(_texts("number", at, low, [str(value) for value in numbers], small, "top center"))
+        data.append(_texts("number", at, low - _FOOT * step, [str(value) for value in numbers], small, "top center"))
 
 
 def _texts(
-    name: str, x: npt.NDArray[np.floating], y: float, text: list[str], font: dict[str, Any], position: str
+    name: str,
+    x: npt.NDArray[np.floating],
+    y: float | npt.NDArray[np.floating],
+    text: list[str],
+    font: dict[str, Any],
+    position: str,
 ) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "text",
         "name": name,
         "x": x,
-        "y": np.full(len(x), y),
+        "y": np.broadcast_to(y, len(x)).copy(),
         "text": text,
         "textfont": font,
         "textposition": position,

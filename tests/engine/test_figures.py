@@ -117,7 +117,7 @@ def test_nothing_is_rescaled_to_fit(wave: np.ndarray) -> None:
     figure = strip_figure(huge, FS)
     assert boxes(figure, Paper()) == pytest.approx((4, 4), rel=0.01)
     low, high = figure.layout.yaxis.range
-    assert (high - low) * 10 <= MAX_HEIGHT_MM + 10
+    assert (high - low) * 10 <= MAX_HEIGHT_MM + 15, "the paper and the rows for markers and numbers"
     assert any("leaves the paper" in one.text for one in figure.layout.annotations)
     assert not any("leaves the paper" in one.text for one in strip_figure(wave, FS).layout.annotations)
 
@@ -146,6 +146,15 @@ def test_rr_in_ms_numbers_and_the_selected_beat(wave: np.ndarray, beats: pd.Data
     assert list(trace(figure, "beats").marker.line.width) == [1.3, 3.0, 1.3, 1.3]
     bare = strip_figure(wave, FS, beats, show_rr=False, show_numbers=False)
     assert {one.name for one in bare.data} == {"strip", "1 mV", "beats", "noise"}
+
+
+def test_intervals_of_fast_beats_stand_below_their_markers(wave: np.ndarray) -> None:
+    fast = pd.DataFrame({"r_index": [100, 200, 300, 600]})
+    figure = strip_figure(wave, FS, fast)
+    marks, rr = trace(figure, "beats"), trace(figure, "RR (ms)")
+    assert rr.y[0] == rr.y[1] < marks.y[0] and rr.y[2] == marks.y[0]
+    wide = trace(strip_figure(wave, FS, fast, paper=Paper(speed=50)), "RR (ms)")
+    assert wide.y[0] == wide.y[2], "at 50 mm/s there is room"
 
 
 def test_effective_labels_win_over_the_strips_label(wave: np.ndarray, beats: pd.DataFrame) -> None:
