@@ -7,7 +7,7 @@ import sys
 
 from bench.common import REAL
 
-NAMES = ("preprocessing", "training", "prediction", "batching", "pages")
+NAMES = ("preprocessing", "training", "batching")
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -31,7 +32,8 @@ def atomic_write(path: Path, write: Callable[[Path], object]) -> None:
             f"{path.name} could not be saved: {error}. Free some space or choose another folder."
         ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what went wrong above says more
+            draft.unlink(missing_ok=True)
 
 
 def plain(value: Any) -> Any:
