@@ -88,7 +88,7 @@ def floors() -> dict[str, float]:
 
     with lap() as reading:
         rows = python_calamine.CalamineWorkbook.from_path(str(DS1)).get_sheet_by_index(0).to_python()
-    texts = [row[1] for row in rows[1:]]
+    texts = [str(row[1]) for row in rows[1:]]
     with lap() as parsing:
         waves = [np.fromstring(text, sep=",") for text in texts]
     block = np.stack([wave for wave in waves if len(wave) == len(waves[0])])

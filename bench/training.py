@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from bench.common import DS1, lap, peak_memory_gb, table
+from ecg_engine.bundle import load
 from ecg_engine.config import PreprocessConfig, TrainConfig
 from ecg_engine.datasets import training_data
 from ecg_engine.prediction import predict
@@ -47,7 +48,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         bundle.save(Path(folder) / "model_bundle.pt")
         with lap() as predicting:
-            predicted = predict(type(bundle).load(Path(folder) / "model_bundle.pt"), run)
+            predicted = predict(load(Path(folder) / "model_bundle.pt"), run)
     count = int(predicted.summary["num_beats_predicted"])
     table(
         "Prediction with the trained model",
