@@ -52,15 +52,14 @@ def numbers(view: View, prototype: int) -> None:
     before, after = float(values["rr_prev_mean"]), float(values["rr_next_mean"])
     rows = member_rows(view.index, prototype)
     patients = view.run.metadata["patient_id"].to_numpy()[rows]
+    why = reasons(values["reasons"])
     st.markdown(
-        f"**{int(values['size']):,} beats** of {_patients(patients)}; "
+        (f":red-badge[:material/warning: {why}] " if why else "")
+        + f"**{int(values['size']):,} beats** of {_patients(patients)}; "
         f"purity {float(values['purity']):.0%} (of all labels {float(values['purity_all']):.0%}); "
         f"noise {float(values['noise_ratio']):.0%}; mean RR before {before * 1000:.0f} ms, "
         f"after {after * 1000:.0f} ms."
     )
-    why = reasons(values["reasons"])
-    if why:
-        st.warning(f"Suspicious: {why}.", icon=":material/warning:")
 
 
 def _patients(patients: np.ndarray) -> str:
@@ -82,7 +81,7 @@ def _overlay(run_id: str, folder: str, prototype: int, label: int) -> object:
         colour=label_colour(label),
         pre_sec=run.config.pre_sec,
     )
-    figure.update_layout(height=270)
+    figure.update_layout(height=240)
     return figure
 
 
@@ -217,7 +216,7 @@ def examples(view: View, prototype: int) -> None:
     ids = table["beat_global_id"].to_numpy()[rows].tolist()
     st.markdown("**Its members, from the most typical to the least.** Dashed: the prototype.")
     dominant = int((view.values(prototype) or {})["dominant_label"])
-    pick, first, strip = st.columns([0.4, 0.32, 0.28], vertical_alignment="bottom")
+    pick, first, strip = st.columns([0.42, 0.32, 0.26], vertical_alignment="bottom")
     options = list(FILE_LABELS)
     label = pick.selectbox(
         "Label of a new seed",
@@ -236,9 +235,9 @@ def examples(view: View, prototype: int) -> None:
             go(STRIPS_PAGE)
 
     free = [beat for beat in ids if beat not in seeds]
-    first.button("Seed the next one", shortcut=SEED, icon=":material/potted_plant:", on_click=act, width="stretch",
+    first.button("Seed next", shortcut=SEED, icon=":material/potted_plant:", on_click=act, width="stretch",
                  args=(free[0] if free else ids[0], "seed"), disabled=not free, key="seed_first")  # fmt: skip
-    strip.button("Open strip", shortcut=OPEN_STRIP, icon=":material/ecg:", on_click=act, args=(ids[0], ""),
+    strip.button("Strip", shortcut=OPEN_STRIP, icon=":material/ecg:", on_click=act, args=(ids[0], ""),
                  width="stretch", key="open_first", help="The strip of the most typical beat")  # fmt: skip
     cards = []
     for beat, row in row_of.items():

@@ -58,10 +58,10 @@ def page() -> None:
         detail.heading(view, chosen)
         detail.numbers(view, chosen)
         detail.overlay(view, chosen)
-        detail.mix_bar(view, chosen)
         detail.labelling(view, chosen)
+        detail.mix_bar(view, chosen)
     st.divider()
-    left, right = st.columns([0.5, 0.5], gap="medium")
+    left, right = st.columns([0.44, 0.56], gap="medium")
     with left:
         detail.origins(view, chosen)
     with right:
@@ -71,8 +71,7 @@ def page() -> None:
 
 def summary(view: View) -> None:
     total, bad = view.result.summary["num_prototypes"], view.result.summary["num_suspicious"]
-    first, *_ = st.columns(1)
-    first.markdown(f"**{bad} of {total} prototypes are suspicious** under these limits, by the labels that hold now.")
+    st.markdown(f"**{bad} of {total} prototypes are suspicious** under these limits, by the labels that hold now.")
 
 
 def overview(view: View, chosen: int) -> None:
