@@ -29,7 +29,20 @@ from state.runs import PREPROCESS, RunRow
 from state.store import Store, open_store
 from state.studies import Study
 
-ADDRESS = ("study", "reader", "strip", "beat", "prototype", "seed", "label", "run", "model", "cluster")
+ADDRESS = (
+    "study",
+    "reader",
+    "strip",
+    "beat",
+    "prototype",
+    "seed",
+    "label",
+    "run",
+    "model",
+    "cluster",
+    "prediction",
+    "search",
+)
 """What may stand in the address. All but study and reader are a selection within the study."""
 _OF_A_STUDY = ADDRESS[2:]
 _STATE, _BEGUN = "chosen", "begun"

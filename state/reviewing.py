@@ -1,0 +1,97 @@
+"""What readers have said of the beats under review. Pure functions.
+
+Accepting a suggestion is a decision with the field ``refined``: what the model said and the reader agreed to. It comes
+after what was said of the beat itself or of its prototype, so where such a word stands, an acceptance is a label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from state.anchors import BeatIndex
+from state.deciding import Decision
+from state.targets import ALERT, BEAT, PROTOTYPE, parse_target
+
+VERDICT_FIELDS = ("label", "noise", "refined")
+"""What settles a beat under review; notes, marks and seeds do not."""
+
+
+def verdicts(index: BeatIndex, decisions: Iterable[Decision]) -> dict[int, Decision]:
+    """Row of each beat that a reader has settled, and the newest decision that did.
+
+    A word on the beat's prototype or strip settles none of them: it was not said of this beat.
+
+    Parameters
+    ----------
+    index : BeatIndex
+    decisions : iterable of Decision
+        Those that hold, oldest first.
+    """
+    said = [made for made in decisions if made.field in VERDICT_FIELDS]
+    targets = [parse_target(made.target) for made in said]
+    own = [place for place, target in enumerate(targets) if target.kind == BEAT]
+    rows = index.match(
+        index.places(targets[place].name for place in own),
+        np.array([targets[place].number for place in own], dtype=np.int64),
+    )
+    by_field: dict[int, dict[str, Decision]] = {}
+    for place, row in zip(own, rows.tolist(), strict=True):
+        if row < 0:
+            continue
+        made, known = said[place], by_field.setdefault(row, {})
+        known.pop(made.field, None)
+        if made.new is not None:  # "nothing said" leaves what was said in another field
+            known[made.field] = made
+    return {row: max(known.values(), key=lambda made: made.order) for row, known in by_field.items() if known}
+
+
+def verdict_label(made: Decision) -> str:
+    """What a decision makes of its beat, in a word or two."""
+    if made.field == "noise":
+        return "Noise" if made.new == "1" else "No noise"
+    return str(made.new)
+
+
+def accept_field(source: str) -> str:
+    """Field under which an accepted suggestion holds, by what decided the label so far (``Effective.source``)."""
+    return "label" if source in (BEAT, PROTOTYPE) else "refined"
+
+
+def rows_of_ids(index: BeatIndex, ids: Any) -> NDArray[np.int64]:
+    """Row of each ``beat_global_id``; -1 for one that the run does not have."""
+    wanted = np.asarray(ids, dtype=np.int64)
+    order = np.argsort(index.beat_ids, kind="stable")
+    if not len(order):
+        return np.full(len(wanted), -1, dtype=np.int64)
+    rows = order[np.clip(np.searchsorted(index.beat_ids, wanted, sorter=order), None, len(order) - 1)]
+    return np.asarray(np.where(index.beat_ids[rows] == wanted, rows, -1), dtype=np.int64)
+
+
+def acknowledged(decisions: Iterable[Decision], run_id: str) -> dict[int, Decision]:
+    """Clusters of one alerts run that a reader has acknowledged, and the decision.
+
+    Parameters
+    ----------
+    decisions : iterable of Decision
+        Those that hold, oldest first.
+    """
+    found: dict[int, Decision] = {}
+    for made in decisions:
+        target = parse_target(made.target)
+        if target.kind == ALERT and target.name == run_id and made.field == "acknowledged":
+            found[target.number] = made
+    return {cluster: made for cluster, made in found.items() if made.new == "1"}
+
+
+def labels_said(said: dict[int, Decision], rows: Iterable[int]) -> list[tuple[str, int]]:
+    """What readers said of these rows, counted, most frequent first."""
+    counts: dict[str, int] = {}
+    for row in rows:
+        if row in said:
+            word = verdict_label(said[row])
+            counts[word] = counts.get(word, 0) + 1
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
