@@ -15,12 +15,16 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from ecg_engine.artifacts import load_run
+from ecg_engine.bundle import load
 from ecg_engine.errors import EngineError
+from ecg_engine.prediction import predict
 from ecg_engine.simulate import simulate_strips
 from state import demo
 from state.db import writing
 from state.jobs import FAILED, Job, Jobs
 from state.results import keep
+from state.runs import PREPROCESS
 from state.store import Store, open_store
 from state.studies import Study
 from state.tasks import TASKS
@@ -31,9 +35,7 @@ from tests.conftest import REPOSITORY
 N_PER_LABEL = {-1: 4, 0: 24, 1: 12, 2: 16, 5: 10}
 """Strips of each label in the small study; the file has three rows more that cannot be used."""
 SKIPPED_ROWS = 3
-TRAINING = {"epochs": 6, "min_proto_size": 20, "min_proto_purity": 0.5}
-REVIEW = {"min_class_conf": 0.6}
-"""So that some beats are under review and some are not."""
+TRAINING = {"epochs": 6, "lr": 3e-3, "batch_size": 32, "min_proto_size": 20, "min_proto_purity": 0.5}
 ALERTS = {"min_alert_size": 20}
 STUDY = "Ward 3"
 FILE = "ward 3.csv"
@@ -115,8 +117,16 @@ def _preprocessed(_files_only: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="session")
 def _trained(_preprocessed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    steps = [("train", {"config": TRAINING}), ("predict", {"config": REVIEW}), ("alerts", {"config": ALERTS})]
-    return _further(_preprocessed, tmp_path_factory.mktemp("trained"), steps)
+    folder = _further(_preprocessed, tmp_path_factory.mktemp("with_model"), [("train", {"config": TRAINING})])
+    store = open_store(folder=folder)
+    study = store.studies.all()[0]
+    model, run = store.models.current(study.id), store.runs.newest(study.id, PREPROCESS)
+    assert model is not None and run is not None
+    sure = predict(load(store.models.path(model)), load_run(store.runs.path(run))).beats["pred_conf"].median()
+    store.close()
+    # The model's middle confidence: half of the beats are under review.
+    steps = [("predict", {"config": {"min_class_conf": float(sure)}}), ("alerts", {"config": ALERTS})]
+    return _further(folder, tmp_path_factory.mktemp("trained"), steps)
 
 
 def _further(before: Path, folder: Path, steps: list[tuple[str, dict[str, Any]]]) -> Path:
