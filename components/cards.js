@@ -65,12 +65,24 @@ const drawCard = (card, pick) => {
   return holder;
 };
 
+// Scrolls the box that holds the cards, never the page: the page must not jump when a key chooses the next card.
+const bring = (root, card) => {
+  let box = root.getRootNode().host || root.parentElement;
+  while (box && !(box.scrollHeight > box.clientHeight && /auto|scroll/.test(getComputedStyle(box).overflowY))) {
+    box = box.parentElement;
+  }
+  if (!box || box.dataset.testid === "stMain" || box === document.scrollingElement) return;
+  const [inner, outer] = [card.getBoundingClientRect(), box.getBoundingClientRect()];
+  if (inner.top < outer.top) box.scrollTop -= outer.top - inner.top + 8;
+  else if (inner.bottom > outer.bottom) box.scrollTop += inner.bottom - outer.bottom + 8;
+};
+
 const mark = (root, id, show) => {
   for (const card of root.querySelectorAll(".card")) {
     const chosen = card.dataset.id === String(id);
     card.classList.toggle("selected", chosen);
     card.querySelector(".face").setAttribute("aria-current", String(chosen));
-    if (chosen && show) card.scrollIntoView({ block: "nearest" });
+    if (chosen && show) bring(root, card);
   }
 };
 

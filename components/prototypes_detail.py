@@ -25,6 +25,8 @@ from state.targets import BEAT, prototype_target
 
 OPEN_STRIP = "g"
 STRIPS_PAGE = "pages/strips.py"
+ORDER = ("source_row", "patient_id", "members", "labels", "strip_label", "share", "source_file", "file_row")
+"""Columns of the table of origins, the most telling first."""
 
 
 def choose(prototype: int) -> None:
@@ -112,7 +114,7 @@ def mix_bar(view: View, prototype: int) -> None:
     words = "".join(
         f'<span style="white-space:nowrap"><b style="color:{label_colour(label)};border:1.5px solid;'
         f'border-radius:.8em;padding:0 .4em;font-size:.75rem">{escape(label_letter(label))}</b> '
-        f"{escape(label_name(label))} {count:,} ({count / total:.0%})</span>"
+        f"{escape(label_name(label))} {count:,} ({_share(count / total)})</span>"
         for label, count in parts
     )
     spoken = ", ".join(f"{label_name(label)} {count}" for label, count in parts)
@@ -121,6 +123,10 @@ def mix_bar(view: View, prototype: int) -> None:
         f'border-radius:.3rem;overflow:hidden">{bar}</div>'
         f'<div style="display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin-top:.4rem;font-size:.85rem">{words}</div>'
     )
+
+
+def _share(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.005 else "&lt;1%"
 
 
 def labelling(view: View, prototype: int) -> None:
@@ -185,7 +191,8 @@ def origins(view: View, prototype: int) -> None:
     st.dataframe(
         shown,
         key=key,
-        height=330,
+        height=520,
+        column_order=ORDER,
         hide_index=True,
         on_select=picked,
         selection_mode="single-cell",

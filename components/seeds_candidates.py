@@ -47,26 +47,26 @@ def candidates(view: View, seed: int) -> None:
     found = view.of(seed)
     similar = found[found["similarity"] >= view.settings["least_similarity"]].reset_index(drop=True)
     st.markdown(_counts(found, similar))
-    if not len(similar):
-        st.info(
-            "No candidate is that similar. Lower the least similarity, or search more strips.",
-            icon=":material/search_off:",
-        )
-        return
-    seed_row = int(view.seeds.loc[view.seeds["beat_global_id"] == seed, "row"].iloc[0])
-    seed_label = str(similar["seed_label"].iloc[0])
+    seed_values = view.seeds[view.seeds["beat_global_id"] == seed].iloc[0]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         shown = st.segmented_control("Show", [UNDECIDED, EVERYTHING], default=UNDECIDED, required=True,
-                                     key="candidates_shown", persist_state="session")  # fmt: skip
+                                     key="candidates_shown", persist_state="session",
+                                     label_visibility="collapsed")  # fmt: skip
         listed = similar[similar["outcome"] == OPEN] if shown == UNDECIDED else similar
         listed = listed.reset_index(drop=True)
         now = _current(listed)
-        _buttons(view, listed, now, seed_label)
-    if not len(listed):
+        _buttons(view, listed, now, str(seed_values["label_name"]))
+    if not len(similar):
+        best = f" The most similar one has {found['similarity'].max():.2f}." if len(found) else ""
+        st.info(
+            f"No candidate is that similar.{best} Lower the least similarity, or search more strips.",
+            icon=":material/search_off:",
+        )
+    elif not len(listed):
         st.success("All of its candidates are decided. Go on with the next seed.", icon=":material/check:")
-        return
-    _overlay(view, seed, seed_row, listed)
-    _cards(view, seed, seed_row, listed, now)
+    else:
+        _overlay(view, seed, int(seed_values["row"]), listed)
+        _cards(view, seed, int(seed_values["row"]), listed, now)
 
 
 def _counts(found: pd.DataFrame, similar: pd.DataFrame) -> str:
@@ -97,10 +97,29 @@ def _buttons(view: View, listed: pd.DataFrame, now: int | None, seed_label: str)
               disabled=none)  # fmt: skip
     st.button("Next", shortcut=NEXT_ITEM, on_click=_point, args=(after,), key="candidate_after", disabled=none)
     act = (view, listed, now)
-    st.button("Accept", shortcut=ACCEPT, icon=":material/check:", on_click=_decide, args=(*act, "accept"),
-              key="candidate_accept", type="primary", disabled=none, help=f"Label the beat {seed_label}")  # fmt: skip
-    st.button("Reject", shortcut=REJECT, icon=":material/close:", on_click=_decide, args=(*act, "reject"),
-              key="candidate_reject", disabled=none, help=f"The beat is no {seed_label}; its label stays")  # fmt: skip
+    outcome = "" if none else str(listed["outcome"].iloc[place])
+    accepted, rejected = outcome == ACCEPTED, outcome == REJECTED
+    st.button(
+        "Take back" if accepted else "Accept",
+        shortcut=ACCEPT,
+        icon=":material/undo:" if accepted else ":material/check:",
+        on_click=_decide,
+        args=(*act, "accept"),
+        key="candidate_accept",
+        type="secondary" if accepted else "primary",
+        disabled=none,
+        help=f"Take the label {seed_label} back" if accepted else f"Label the beat {seed_label}",
+    )
+    st.button(
+        "Reopen" if rejected else "Reject",
+        shortcut=REJECT,
+        icon=":material/undo:" if rejected else ":material/close:",
+        on_click=_decide,
+        args=(*act, "reject"),
+        key="candidate_reject",
+        disabled=none,
+        help="Take the rejection back" if rejected else f"The beat is no {seed_label}; its label stays",
+    )
     st.button("Strip", shortcut=OPEN_STRIP, icon=":material/ecg:", on_click=_decide, args=(*act, "strip"),
               key="candidate_strip", disabled=none, help="Open it on its strip")  # fmt: skip
     st.button("Undo", shortcut=UNDO, icon=":material/undo:", on_click=attempt, args=(undo,), key="seeds_undo")

@@ -50,12 +50,12 @@ def page() -> None:
         st.markdown(f"**{len(ids)} seed{'' if len(ids) == 1 else 's'}**")
         with st.container(height=720, border=False):
             seed_cards(view, chosen)
-        exchange.downloads(view)
-        exchange.upload(view)
     with right:
         search_settings(view)
         found.heading(view, chosen)
         found.candidates(view, chosen)
+    exchange.downloads(view)
+    exchange.upload(view)
 
 
 def nothing(view: View) -> None:
