@@ -123,7 +123,7 @@ def read_strips(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     config: PreprocessConfig | None = None,
     *,
-    columns: Columns | None = None,
+    columns: Columns | Mapping[str, Columns] | None = None,
     progress: Progress = silent,
 ) -> Strips:
     """Read strips from spreadsheets (.xlsx and its kin), text tables (.csv) and WFDB records (.hea).
@@ -135,8 +135,8 @@ def read_strips(
     config : PreprocessConfig, optional
         ``duration_sec``, ``fs``, ``min_samples`` and ``units_per_mv`` are used. A table's rate is wave length /
         ``duration_sec`` unless ``fs`` is given; a record's rate is its own.
-    columns : Columns, optional
-        Column names to use in place of the aliases.
+    columns : Columns or mapping of path to Columns, optional
+        Column names to use in place of the aliases, in all files or (by ``str(path)``) in some.
     progress : Progress, optional
 
     Returns
@@ -163,7 +163,8 @@ def read_strips(
     missing: set[str] = set()
     total = 0
     for number, path in enumerate(files):
-        source = open_source(path, config, columns)
+        named = columns.get(str(path)) if isinstance(columns, Mapping) else columns
+        source = open_source(path, config, named)
         found[source.name] = source.columns._asdict()
         missing |= set() if source.is_record else {r for r in ("label", "patient") if found[source.name][r] is None}
         for raw in source.rows:

@@ -133,17 +133,28 @@ class Files:
             connection.execute(update(table).where(table.c.id == file_id).values(removed_at=now()))
         return self.get(file_id)
 
+    def restore(self, file_id: str) -> SourceFile:
+        """Take a file that was left out in again."""
+        with writing(self._engine) as connection:
+            table = schema.source_files
+            connection.execute(update(table).where(table.c.id == file_id).values(removed_at=None))
+        return self.get(file_id)
+
     def path(self, file: SourceFile) -> Path:
         """Where the content lies (without its name's ending)."""
         return self._place(file.sha256)
 
     def lay_out(self, files: list[SourceFile], folder: Path) -> list[Path]:
-        """Put files into a folder under their own names, and return those to read.
+        """Put files into a folder under their own names, and return those to read (see :meth:`laid_out`)."""
+        return list(self.laid_out(files, folder).values())
+
+    def laid_out(self, files: list[SourceFile], folder: Path) -> dict[str, Path]:
+        """Put files into a folder under their own names, and return those to read, by file id.
 
         A WFDB header needs its signal file beside it under its own name, and messages should name the file that
         the person knows. Two files of one name lie in numbered folders.
         """
-        to_read = []
+        to_read = {}
         for file in files:
             place, number = folder / file.name, 1
             while place.exists():
@@ -155,7 +166,7 @@ class Files:
             except OSError:  # another disk, or a file system without links
                 shutil.copyfile(self.path(file), place)
             if place.suffix.lower() not in COMPANIONS:
-                to_read.append(place)
+                to_read[file.id] = place
         return to_read
 
 

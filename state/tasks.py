@@ -2,7 +2,8 @@
 
 Parameters, all optional (``params`` of :meth:`state.jobs.Jobs.submit`):
 
-- ``preprocess``: config (PreprocessConfig), columns (wave, label, patient), files (ids), pictures (bool)
+- ``preprocess``: config (PreprocessConfig), columns (wave, label, patient; of all files, or by file id), files (ids),
+  pictures (bool)
 - ``train``: config (TrainConfig), runs (ids of preprocessing runs; the newest by default)
 - ``retrain``: as train; by default with the current model's settings, and compared with it
 - ``predict``: model (id; the current one by default), run (id of a preprocessing run), config (PredictConfig)
@@ -14,6 +15,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,11 +60,11 @@ def preprocess(work: Work) -> Outcome:
     if not files:
         raise StoreError("This study has no files yet. Bring at least one spreadsheet, CSV file or WFDB record.")
     shutil.rmtree(work.folder / INPUT, ignore_errors=True)
-    columns = work.params.get("columns")
+    laid_out = store.files.laid_out(files, work.folder / INPUT)
     strips = read_strips(
-        store.files.lay_out(files, work.folder / INPUT),
+        list(laid_out.values()),
         config,
-        columns=Columns(**columns) if columns else None,
+        columns=_columns(work.params.get("columns"), laid_out),
         progress=part(work.progress, 0.0, 0.3),
     )
     shutil.rmtree(work.folder / INPUT)
@@ -78,6 +80,15 @@ def preprocess(work: Work) -> Outcome:
     save_run(run, work.folder, pictures=work.params.get("pictures", True), progress=part(work.progress, 0.85, 1.0))
     summary = {**run.summary, "decisions_unmatched": len(effective.unmatched)}
     return Outcome(config=config.to_dict(), summary=summary, files=[file.id for file in files])
+
+
+def _columns(asked: Mapping[str, Any] | None, laid_out: Mapping[str, Path]) -> Columns | dict[str, Columns] | None:
+    """Column names to use: the same in all files, or by file."""
+    if not asked:
+        return None
+    if set(asked) <= set(Columns._fields):
+        return Columns(**asked)
+    return {str(laid_out[id]): Columns(**names) for id, names in asked.items() if id in laid_out}
 
 
 def _decided_labels(work: Work, strips: Strips) -> tuple[Strips, dict[str, int]]:
