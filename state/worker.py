@@ -137,6 +137,9 @@ class Worker:
             except Exception:
                 # The store may be away for a moment; the work goes on and the next turn tries again.
                 traceback.print_exc()
+            if self._work is not None and not self._part.is_dir() and self._ending.acquire(blocking=False):
+                print("the data folder was taken away; the process ends", flush=True)
+                os._exit(1)
             if self.stop.is_set():
                 self._asked_at = self._asked_at or time.monotonic()
                 if time.monotonic() - self._asked_at > GRACE_SECONDS:

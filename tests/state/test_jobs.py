@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -153,6 +154,13 @@ def test_a_terminated_job_is_interrupted_not_cancelled(store: Store, study: Stud
     assert job.status == "interrupted"
     assert len(_parts(store)) == 1
     assert store.jobs.cancel(job.id).status == "interrupted"  # it is over: there is nothing to cancel
+
+
+def test_a_worker_whose_folder_was_deleted_ends(store: Store, study: Study) -> None:
+    job = _until(store, store.jobs.submit(study.id, "stubborn").id, _running)
+    shutil.rmtree(store.folder / "runs")
+    assert _until(store, job.id, lambda job: not job.active).status == "interrupted"
+    assert not is_alive(job.pid or 0, job.process_started)
 
 
 def test_a_job_outlives_the_app_and_the_next_app_finds_it(store: Store, study: Study) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sqlalchemy import update
 
 from ecg_engine.artifacts import load_run
@@ -58,6 +59,15 @@ def _do(store: Store, study: Study, kind: str, params: Mapping[str, Any] | None 
 def _strips() -> bytes:
     made = simulate_strips(n_per_label={NOISE: 3, 0: 12, PVC: 12}, n_patients=6, seed=3).strips
     return made.to_csv(index=False).encode()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Nets this small only lose by a second thread, and on a busy machine they lose a lot."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
