@@ -293,11 +293,13 @@ def test_a_run_of_another_kind_is_refused(ward: tuple[Store, Study]) -> None:
         _do(store, study, "predict", {"run": _newest(store, study, "train").id})
 
 
-def test_the_demo_study_fills_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.postgres
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)  # the other tests here are on SQLite
+def test_the_demo_study_fills_itself(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "N_PER_LABEL", {0: 6, PVC: 6, NOISE: 2})
     monkeypatch.setattr(demo, "N_PATIENTS", 4)
     monkeypatch.setattr(demo, "TRAINING", {**CONFIG, "epochs": 1})
-    store = _open(tmp_path)
+    store = Store(store.engine, store.folder)
     study = demo.ensure_demo(store)
     assert demo.ensure_demo(store) == study
     assert [file.name for file in store.files.all(study.id)] == [demo.SIMULATED_FILE, demo.REAL_FILE]
@@ -308,4 +310,4 @@ def test_the_demo_study_fills_itself(tmp_path: Path, monkeypatch: pytest.MonkeyP
     real = load_run(store.runs.path(_newest(store, study, "preprocess"))).metadata
     assert (real["patient_id"].astype(str) == "MIT-BIH 208").sum() > 300
     assert len(store.jobs.all(study.id)) == 4
-    store.close()
+    assert store.models.current(study.id) is not None
