@@ -46,12 +46,28 @@ def begin_page() -> None:
         st.toast(text, icon=":material/check:")
 
 
+def begin_fragment() -> None:
+    """The same for a part that is drawn again by itself; only the whole page can lead elsewhere."""
+    if _GO in st.session_state:
+        st.rerun(scope="app")
+    begin_page()
+
+
 def undo() -> str:
     """Undo the reader's last step and say what it was."""
     undone = session.undo_last()
     if undone is None:
         return "There is nothing of yours to undo."
-    what = {"label": "label", "seed": "seed", "noise": "noise mark", "not_like": "rejection"}
+    what = {
+        "label": "label",
+        "seed": "seed",
+        "noise": "noise mark",
+        "not_like": "rejection",
+        "refined": "accepted suggestion",
+        "acknowledged": "acknowledgement",
+    }
     said = f" {undone.new}" if undone.new and undone.field in ("label", "seed") else ""
+    if undone.new is None and undone.old:
+        said = f" {undone.old} taken away"
     many = " and all that was decided with it" if undone.payload.get("batch") else ""
     return f"Undone: {what.get(undone.field, undone.field)}{said}{many}."

@@ -8,6 +8,7 @@ import streamlit as st
 
 from components.downloads import table_download
 from components.frame import told
+from components.review_item import paper
 from components.review_view import View
 from ecg_engine.agreement import HELD_OUT, NEW, TRAINED, Agreement, agreement, training_parts
 from ecg_engine.figures import confusion_figure
@@ -133,6 +134,8 @@ def _figures(view: View, found: Agreement, wanted: str | None, parts: np.ndarray
     left, right = st.columns([0.56, 0.44], gap="medium")
     with left:
         figure = confusion_figure(found.matrix, found.classes)
+        # Plotly picks black or white by the cell's colour as if the page were white.
+        figure.update_traces(textfont_color=paper().ink.trace)
         st.plotly_chart(
             figure,
             key="review_confusion",
