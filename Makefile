@@ -18,6 +18,7 @@ help:  ## Show what can be made
 	@echo "  DATABASE_URL=postgresql://...  keep decisions in PostgreSQL instead of SQLite"
 
 app: $(VENV)/.app  ## Set everything up and open the app with a demo study
+	@$(PY) -m state.demo
 	@echo "The app is at http://127.0.0.1:$(PORT) (stop it with Ctrl-C)"
 	@$(PY) -m streamlit run app.py --server.port $(PORT) --server.headless $(HEADLESS) --server.showEmailPrompt false
 

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+# Before anything loads torch or scikit-learn: tests share few cores with the servers and workers that they start, and
+# threads that wait for each other by spinning make every one of them crawl.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("ECG_SHARED", REPOSITORY.parent / "shared"))
 REQUIRED = {word for word in os.environ.get("ECG_REQUIRE", "").split(",") if word}
