@@ -9,9 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from components.cards import Card, CardAction, CardGroup, card_grid
-from components.keymap import NEXT_BEAT, NEXT_ITEM, PREVIOUS_BEAT, PREVIOUS_ITEM, UNDO
+from components.keymap import NEXT_ITEM, PREVIOUS_ITEM, UNDO
 from components.outcome import attempt, undo
-from components.seeds_view import View, choose, label_of_seed, open_strip, where
+from components.seeds_view import View, choose, label_of_seed, open_strip, remove, where
 from ecg_engine.beat_svg import beat_svg, shared_limits
 from ecg_engine.figures import candidates_overlay, label_colour, label_letter
 from ecg_engine.labels import label_id
@@ -21,6 +21,7 @@ from state.deciding import Decision
 from state.seeding import ACCEPTED, OPEN, OTHERWISE, REJECTED, REJECTED_FIELD, target_of
 
 ACCEPT, REJECT, OPEN_STRIP, ACCEPT_ALL = "y", "l", "g", "Shift+y"
+NEXT_SEED, PREVIOUS_SEED, REMOVE = "n", "p", "Delete"
 UNDECIDED, EVERYTHING = "To decide", "All"
 OVERLAID = 60
 """Candidates that are overlaid at most."""
@@ -29,15 +30,17 @@ _NOW = "candidate_now"
 
 def heading(view: View, seed: int) -> None:
     """The chosen seed, its label, and the way to the next one."""
-    title, label, before, after = st.columns([0.3, 0.3, 0.2, 0.2], vertical_alignment="center")
+    title, label, out, before, after = st.columns([0.24, 0.26, 0.2, 0.15, 0.15], vertical_alignment="center")
     title.subheader(f"Beat {seed}", anchor=False)
     with label:
         label_of_seed(view, seed)
+    out.button("Remove", shortcut=REMOVE, on_click=remove, args=(view, seed), key="seed_remove", width="stretch",
+               help="Take it out of the basket")  # fmt: skip
     order = view.seeds["beat_global_id"].astype(int).tolist()
     place, single = order.index(seed), len(order) < 2
-    before.button("Seed", icon=":material/arrow_back:", shortcut=PREVIOUS_BEAT, on_click=choose, key="seed_before",
+    before.button("Seed", icon=":material/arrow_back:", shortcut=PREVIOUS_SEED, on_click=choose, key="seed_before",
                   args=(order[place - 1],), width="stretch", disabled=single, help="Previous seed")  # fmt: skip
-    after.button("Seed", icon=":material/arrow_forward:", shortcut=NEXT_BEAT, on_click=choose, key="seed_after",
+    after.button("Seed", icon=":material/arrow_forward:", shortcut=NEXT_SEED, on_click=choose, key="seed_after",
                  args=(order[(place + 1) % len(order)],), width="stretch", disabled=single,
                  help="Next seed")  # fmt: skip
 
@@ -137,8 +140,14 @@ def _confirm(view: View, undecided: pd.DataFrame, seed_label: str) -> None:
         f"One undo ({UNDO}) takes all of them back."
     )
     with st.container(horizontal=True):
-        if st.button(f"Label {len(undecided)} beats", type="primary", key="accept_all_yes", shortcut="Enter"):
-            attempt(lambda: _accept_all(view, undecided))
+        if st.button(
+            f"Label {len(undecided)} beats",
+            type="primary",
+            key="accept_all_yes",
+            shortcut="Enter",
+            on_click=attempt,
+            args=(lambda: _accept_all(view, undecided),),
+        ):
             st.rerun()
         if st.button("Leave them", key="accept_all_no"):
             st.rerun()

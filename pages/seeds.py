@@ -7,7 +7,7 @@ import streamlit as st
 from components import seeds_candidates as found
 from components import seeds_exchange as exchange
 from components.frame import empty_state, page_header
-from components.keymap import NEXT_BEAT, NEXT_ITEM, PREVIOUS_BEAT, PREVIOUS_ITEM, UNDO
+from components.keymap import NEXT_ITEM, PREVIOUS_ITEM, UNDO
 from components.outcome import attempt, begin_page, undo
 from components.seeds_view import View, gather, search_settings, seed_cards
 from state import session
@@ -19,8 +19,9 @@ KEYS = (
     (found.REJECT, "Reject: the beat keeps its label"),
     (found.ACCEPT_ALL, "Accept all that are shown"),
     (found.OPEN_STRIP, "Open the candidate on its strip"),
-    (NEXT_BEAT, "Next seed"),
-    (PREVIOUS_BEAT, "Previous seed"),
+    (found.NEXT_SEED, "Next seed"),
+    (found.PREVIOUS_SEED, "Previous seed"),
+    (found.REMOVE, "Take the seed out of the basket"),
     (UNDO, "Undo your last step"),
 )
 
