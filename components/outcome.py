@@ -46,13 +46,6 @@ def begin_page() -> None:
         st.toast(text, icon=":material/check:")
 
 
-def begin_fragment() -> None:
-    """The same for a part that is drawn again by itself; only the whole page can lead elsewhere."""
-    if _GO in st.session_state:
-        st.rerun(scope="app")
-    begin_page()
-
-
 def undo() -> str:
     """Undo the reader's last step and say what it was."""
     undone = session.undo_last()

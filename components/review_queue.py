@@ -20,7 +20,7 @@ from components.keymap import (
     UNDO,
     VALID,
 )
-from components.outcome import attempt, begin_fragment
+from components.outcome import attempt, begin_page
 from components.review_view import View, open_strip, patient_name, queue_of, settled
 from ecg_engine.labels import NOISE, label_name
 from ecg_engine.queue import ORDERS, REASON_TITLES
@@ -48,7 +48,7 @@ KEYS = (
 @st.fragment
 def review_queue(view: View) -> None:
     """Draw the queue; only this part is drawn again after an answer."""
-    begin_fragment()
+    begin_page()
     left, right = st.columns([0.26, 0.74], vertical_alignment="center")
     with left:
         items = _settings(view)

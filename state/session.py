@@ -23,7 +23,7 @@ from state.anchors import BeatIndex, beat_index
 from state.batches import made_together, undo_together
 from state.deciding import Decision, decide
 from state.demo import ensure_demo
-from state.effective import Effective, effective_labels
+from state.effective import Effective, OutOfDate, effective_labels, out_of_date
 from state.models import ModelRow
 from state.runs import PREPROCESS, RunRow
 from state.store import Store, open_store
@@ -79,9 +79,10 @@ def _write_address() -> None:
     for name in ADDRESS:
         if name in st.query_params and name not in wanted:
             del st.query_params[name]
-    for name, value in wanted.items():
-        if st.query_params.get(name) != value:
-            st.query_params[name] = value
+    # All at once: each change is one step of the browser's way back.
+    changed = {name: value for name, value in wanted.items() if st.query_params.get(name) != value}
+    if changed:
+        st.query_params.update(changed)
 
 
 def chosen(name: str) -> str | None:
@@ -198,6 +199,17 @@ def effective(run: RunRow) -> Effective:
     """Effective labels and noise flags of a run, as all decisions so far have it. Treat as read-only."""
     version = store().decisions.version(run.study_id)
     return _effective(run.id, str(store().folder), version, run.study_id)
+
+
+@st.cache_resource(show_spinner=False, max_entries=6)
+def _out_of_date(run_id: str, folder: str, version: int) -> OutOfDate:
+    run = store().runs.get(run_id)
+    return out_of_date(index(run), store().decisions.listing(run.study_id), run.decisions_until)
+
+
+def newer_decisions(run: RunRow) -> OutOfDate:
+    """What decisions made since a preprocessing run change about it; false if nothing."""
+    return _out_of_date(run.id, str(store().folder), store().decisions.version(run.study_id))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
