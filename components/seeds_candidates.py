@@ -29,20 +29,24 @@ _NOW = "candidate_now"
 
 
 def heading(view: View, seed: int) -> None:
-    """The chosen seed, its label, and the way to the next one."""
-    title, label, out, before, after = st.columns([0.24, 0.26, 0.2, 0.15, 0.15], vertical_alignment="center")
+    """The chosen seed, its label, and the way out of the basket."""
+    title, label, out = st.columns([0.34, 0.36, 0.3], vertical_alignment="center")
     title.subheader(f"Beat {seed}", anchor=False)
     with label:
         label_of_seed(view, seed)
     out.button("Remove", shortcut=REMOVE, on_click=remove, args=(view, seed), key="seed_remove", width="stretch",
-               help="Take it out of the basket")  # fmt: skip
+               icon=":material/delete:", help="Take the seed out of the basket")  # fmt: skip
+
+
+def walk(view: View, seed: int) -> None:
+    """The way to the next seed and the one before."""
     order = view.seeds["beat_global_id"].astype(int).tolist()
     place, single = order.index(seed), len(order) < 2
-    before.button("Seed", icon=":material/arrow_back:", shortcut=PREVIOUS_SEED, on_click=choose, key="seed_before",
-                  args=(order[place - 1],), width="stretch", disabled=single, help="Previous seed")  # fmt: skip
-    after.button("Seed", icon=":material/arrow_forward:", shortcut=NEXT_SEED, on_click=choose, key="seed_after",
-                 args=(order[(place + 1) % len(order)],), width="stretch", disabled=single,
-                 help="Next seed")  # fmt: skip
+    before, after = st.columns(2)
+    before.button("Previous", shortcut=PREVIOUS_SEED, on_click=choose, key="seed_before", args=(order[place - 1],),
+                  width="stretch", disabled=single, help="Previous seed")  # fmt: skip
+    after.button("Next", shortcut=NEXT_SEED, on_click=choose, key="seed_after", width="stretch", disabled=single,
+                 args=(order[(place + 1) % len(order)],), help="Next seed")  # fmt: skip
 
 
 def candidates(view: View, seed: int) -> None:

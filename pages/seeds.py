@@ -49,7 +49,8 @@ def page() -> None:
     left, right = st.columns([0.32, 0.68], gap="medium")
     with left:
         st.markdown(f"**{len(ids)} seed{'' if len(ids) == 1 else 's'}**")
-        with st.container(height=720, border=False):
+        found.walk(view, chosen)
+        with st.container(height=680, border=False):
             seed_cards(view, chosen)
     with right:
         search_settings(view)
