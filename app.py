@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from components.frame import steady_line, told
 from state import session
 
-st.set_page_config(page_title="ECG strip review", page_icon=":material/ecg_heart:", layout="wide")
+st.set_page_config(page_title="ECG strip review", page_icon=str(Path(__file__).parent / "components" / "icon.svg"), layout="wide")
 
 PAGES = {
     "Read": [

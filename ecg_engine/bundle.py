@@ -210,6 +210,25 @@ def load(path: str | Path) -> Bundle:
     return bundle
 
 
+def bundle_beside(path: str | Path) -> Bundle | None:
+    """The bundle in the folder of a bare checkpoint, if it holds the very same weights; else None.
+
+    Training leaves both side by side. The bundle knows classes, prototypes and thresholds, which weights alone do not.
+    """
+    source = Path(path)
+    beside = source.with_name(BUNDLE_FILE)
+    if source.name == BUNDLE_FILE or not beside.is_file():
+        return None
+    state = _torch_load(source)
+    try:
+        bundle = load(beside)
+    except BundleError:
+        return None
+    if not _is_state(state) or state.keys() != bundle.state_dict.keys():
+        return None
+    return bundle if all(torch.equal(state[name], bundle.state_dict[name]) for name in state) else None
+
+
 def from_state_dict(
     path: str | Path,
     classes: Sequence[int] | None = None,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -19,6 +19,9 @@ from ecg_engine.errors import ConfigError, InputError
 from ecg_engine.labels import FILE_LABELS, label_name
 from ecg_engine.loading import load_run
 from ecg_engine.progress import Progress, part, silent
+
+if TYPE_CHECKING:  # torch takes a second to load, which most commands need not spend
+    from ecg_engine.bundle import Bundle
 
 Arguments = argparse.Namespace
 
@@ -161,25 +164,12 @@ def check_device(name: str | None) -> None:
 
 def run_predict(args: Arguments) -> None:
     """Predict with a bundle or an old state dict."""
-    from ecg_engine.bundle import from_state_dict, load
     from ecg_engine.prediction import predict, save_prediction
 
     check_device(args.device)
     overrides = given(args, PredictConfig)
     PredictConfig.from_dict(overrides)
-    path = args.model_ckpt
-    if is_bundle(path):
-        told = [f"--{name}" for name in given(args, TrainConfig)]
-        told += [f"--{name}" for name in ("prototype_dir", "classes") if getattr(args, name) is not None]
-        if told:
-            raise ConfigError(
-                f"{', '.join(told)} cannot be used with {Path(path).name}: a model bundle carries its own prototypes "
-                "and classes, and predicts with those alone. Leave it out."
-            )
-        bundle = load(path)
-    else:
-        settings = config_of(args, TrainConfig)
-        bundle = from_state_dict(path, args.classes, prototype_dir=args.prototype_dir, train=settings)
+    bundle = _model_of(args)
     run = load_run(args.preprocessed_dir)
     with progress_bar(args) as progress:
         thresholds = replace(bundle.predict, **overrides)
@@ -196,6 +186,22 @@ def run_predict(args: Arguments) -> None:
     for text in summary.get("notes", []):
         warn(text)
     say(f"Written to {args.out_dir}")
+
+
+def _model_of(args: Arguments) -> Bundle:
+    """The model that predict is to use. What only an old state dict needs is named and left aside with a bundle."""
+    from ecg_engine.bundle import bundle_beside, from_state_dict, load
+
+    path = args.model_ckpt
+    bundle = load(path) if is_bundle(path) else bundle_beside(path)
+    if bundle is None:
+        settings = config_of(args, TrainConfig)
+        return from_state_dict(path, args.classes, prototype_dir=args.prototype_dir, train=settings)
+    unused = [f"--{name}" for name in given(args, TrainConfig)]
+    unused += [f"--{name}" for name in ("prototype_dir", "classes") if getattr(args, name) is not None]
+    if unused:
+        warn(f"{', '.join(unused)} not used: the model's bundle carries its own prototypes and classes.")
+    return bundle
 
 
 def is_bundle(path: str) -> bool:

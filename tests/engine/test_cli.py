@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -122,7 +123,11 @@ def test_thresholds_given_win_over_those_of_the_model(road: Path, tmp_path: Path
 
 
 def test_an_old_state_dict_predicts_what_its_bundle_predicts(road: Path, tmp_path: Path) -> None:
-    words = ["predict", "--model_ckpt", f"{road}/model/best_hybrid_v2.pt", "--preprocessed_dir", f"{road}/run"]
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for name in ("best_hybrid_v2.pt", "training_summary_v2.json"):
+        shutil.copy(road / "model" / name, alone)
+    words = ["predict", "--model_ckpt", f"{alone}/best_hybrid_v2.pt", "--preprocessed_dir", f"{road}/run"]
     bank = ["--prototype_dir", f"{road}/run", "--min_proto_size", "10"]
     assert main([*words, *bank, "--out_dir", str(tmp_path), "--quiet"]) == 0
     old, new = (pd.read_csv(where / "beat_predictions_v2.csv") for where in (tmp_path, road / "pred"))
@@ -131,12 +136,16 @@ def test_an_old_state_dict_predicts_what_its_bundle_predicts(road: Path, tmp_pat
     assert (old["pred_label_raw"] == new["pred_label_raw"])[new["pred_label_raw"].notna()].mean() > 0.8
 
 
-def test_a_bundle_refuses_other_prototypes(road: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    words = ["predict", "--model_ckpt", f"{road}/model/model_bundle.pt", "--preprocessed_dir", f"{road}/run"]
-    line = refused(
-        capsys, *words, "--out_dir", str(tmp_path), "--prototype_dir", f"{road}/run", "--min_proto_size", "5"
-    )
-    assert "--min_proto_size, --prototype_dir cannot be used" in line and "carries its own prototypes" in line
+@pytest.mark.parametrize("name", ["model_bundle.pt", "best_hybrid_v2.pt"])
+def test_a_model_predicts_with_the_prototypes_of_its_own_bundle(
+    road: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
+) -> None:
+    words = ["predict", "--model_ckpt", f"{road}/model/{name}", "--preprocessed_dir", f"{road}/run"]
+    others = ["--prototype_dir", f"{road}/run", "--min_proto_size", "5"]
+    assert main([*words, *others, "--out_dir", str(tmp_path), "--quiet"]) == 0
+    assert "--min_proto_size, --prototype_dir not used" in capsys.readouterr().err
+    ours, own = (pd.read_csv(where / "beat_predictions_v2.csv") for where in (tmp_path, road / "pred"))
+    pd.testing.assert_frame_equal(ours, own)
 
 
 def test_alerts_validation_mining_and_inspection(
@@ -204,6 +213,7 @@ def test_bad_input_is_one_line_and_exit_code_2(road: Path, tmp_path: Path, capsy
     text.write_text("this is no spreadsheet")
     empty = tmp_path / "empty.csv"
     empty.write_text("")
+    weights = shutil.copytree(road / "model", tmp_path / "weights", ignore=lambda *_: ["model_bundle.pt"])
     out = str(tmp_path / "out")
     run = ["--preprocessed_dir", f"{road}/run", "--out_dir", out]
     preprocess = ["preprocess", "--output_dir", out, "--quiet", "--input"]
@@ -217,7 +227,7 @@ def test_bad_input_is_one_line_and_exit_code_2(road: Path, tmp_path: Path, capsy
         "--device is 'abacus'": ["train", "--data_dirs", f"{road}/run", "--out_dir", out, "--device", "abacus"],
         "damaged": ["predict", "--model_ckpt", str(text), *run],
         "No such file": ["predict", "--model_ckpt", str(tmp_path / "no.pt"), *run],
-        "expects": ["predict", "--model_ckpt", f"{road}/model/best_hybrid_v2.pt", *run],
+        "expects": ["predict", "--model_ckpt", f"{weights}/best_hybrid_v2.pt", *run],
         "min_class_conf is 2.0": ["predict", "--model_ckpt", str(text), "--min_class_conf", "2", *run],
         "are empty": ["alerts", "--predictions_csv", str(empty), *run],
         "lack the column": ["alerts", "--predictions_csv", f"{road}/beats.csv", *run],
