@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from components.frame import steady_line, told
+from components.frame import steady_line, tight_page, told
 from components.sidebar import sidebar
 from state import session
 
@@ -32,6 +32,7 @@ PAGES = {
 
 with told():
     session.begin()
+    tight_page()
     page = st.navigation(PAGES)
     with st.sidebar:
         sidebar()

@@ -59,6 +59,11 @@ def told() -> Iterator[None]:
         st.error(f"The disk or a file refused: {error}. Free some space or check the folder, then try again.")
 
 
+def tight_page() -> None:
+    """Give the room above and beside a page to the strips: Streamlit's own margins are those of an article."""
+    st.html("<style>.stMainBlockContainer { padding: 2.25rem 2.5rem 2rem; }</style>")
+
+
 def steady_line() -> None:
     """The line that stands under every page."""
     st.divider()
