@@ -10,7 +10,8 @@ from components.frame import told
 from components.jobs import busy
 from components.keymap import START
 from components.outcome import attempt
-from components.review_view import KIND, when
+from components.review_view import KIND
+from components.words import when
 from ecg_engine.bundle import Bundle
 from ecg_engine.config import PredictConfig
 from ecg_engine.errors import EngineError

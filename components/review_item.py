@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from components.picture import picture
 from components.review_view import View
 from ecg_engine.beat_svg import beat_svg
 from ecg_engine.figures import (
@@ -149,7 +150,7 @@ def shape(view: View, beat: Mapping[Any, Any]) -> None:
     run, label = view.run, int(beat["pred_label_raw"])
     template = run.class_templates.get(label)
     name = label_name(label)
-    picture = beat_svg(
+    drawn = beat_svg(
         np.asarray(run.beats[int(beat["row"])]),
         title=f"The beat under review over the template of {name}",
         colour=label_colour(label),
@@ -157,7 +158,7 @@ def shape(view: View, beat: Mapping[Any, Any]) -> None:
         centre_sample=round(run.config.pre_sec * run.fs),
         height=110,
     )
-    st.image(picture, width="stretch")
+    picture(drawn, key="review_shape")
     st.caption(f"Dashed: the template of {name} in this run." if template is not None else f"No template of {name}.")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +54,10 @@ class View:
         """Rows that readers have settled, with the decision."""
         store = session.store()
         return _verdicts(self.source.id, str(store.folder), store.decisions.version(self.source.study_id))
+
+    def index_rows(self, ids: Any) -> list[int]:
+        """Rows of beats in the run, by ``beat_global_id``."""
+        return [int(row) for row in rows_of_ids(self.index, ids) if row >= 0]
 
     @property
     def model_name(self) -> str:
@@ -143,11 +146,6 @@ def patient_name(patient: object) -> str:
     """A patient as a person reads it."""
     text = str(patient)
     return "unknown" if text in ("-1", "nan", "") else text
-
-
-def when(moment: datetime) -> str:
-    """A moment as it stands in lists."""
-    return f"{moment:%d %b %H:%M} UTC"
 
 
 def settled(view: View, rows: np.ndarray) -> np.ndarray:

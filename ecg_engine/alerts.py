@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -189,3 +190,25 @@ def save_patterns(patterns: Patterns, folder: str | Path) -> list[Path]:
         written.append(path)
     save_json(patterns.summary, target / SUMMARY_FILE)
     return [*written, target / SUMMARY_FILE]
+
+
+def load_patterns(folder: str | Path) -> Patterns:
+    """Read what :func:`save_patterns` wrote.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or cannot be read.
+    """
+    source = Path(folder)
+    try:
+        clusters, alerts, members = (pd.read_csv(source / name) for name in (CLUSTERS_FILE, ALERTS_FILE, MEMBERS_FILE))
+        clusters["example_beat_ids"] = clusters["example_beat_ids"].astype(str)
+        summary = json.loads((source / SUMMARY_FILE).read_text(encoding="utf-8"))
+        numbers = [int(number) for number in clusters["cluster_id"]]
+        centroids = {number: np.load(source / f"cluster_{number}_centroid.npy") for number in numbers}
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"the new patterns cannot be read: {error}", where=str(source), remedy="Look for new patterns again."
+        ) from error
+    return Patterns(clusters, alerts, summary, centroids, members)

@@ -13,7 +13,8 @@ from components.predict_panel import predict_panel
 from components.review_agreement import agreement_view
 from components.review_queue import KEYS, review_queue
 from components.review_tables import beats_table, strips_table
-from components.review_view import KIND, View, gather, predictions_of, when
+from components.review_view import KIND, View, gather, predictions_of
+from components.words import when
 from state import session
 from state.runs import PREPROCESS, RunRow
 

@@ -85,13 +85,3 @@ def acknowledged(decisions: Iterable[Decision], run_id: str) -> dict[int, Decisi
         if target.kind == ALERT and target.name == run_id and made.field == "acknowledged":
             found[target.number] = made
     return {cluster: made for cluster, made in found.items() if made.new == "1"}
-
-
-def labels_said(said: dict[int, Decision], rows: Iterable[int]) -> list[tuple[str, int]]:
-    """What readers said of these rows, counted, most frequent first."""
-    counts: dict[str, int] = {}
-    for row in rows:
-        if row in said:
-            word = verdict_label(said[row])
-            counts[word] = counts.get(word, 0) + 1
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
