@@ -41,7 +41,7 @@ LABEL_LETTERS: Mapping[int, str] = MappingProxyType(
     {
         NOISE: "×",
         0: "N",
-        1: "A",
+        1: "S",
         2: "V",
         3: "B",
         4: "T",
@@ -57,7 +57,7 @@ LABEL_LETTERS: Mapping[int, str] = MappingProxyType(
         UNLABELLED: "·",
     }
 )
-"""What stands above a beat. N, A, V, E and F-like letters follow the MIT-BIH annotations where there is one."""
+"""What stands above a beat: the AAMI class where the label is one, so that N, S and V are also the keys that give it."""
 
 LABEL_SYMBOLS: Mapping[int, str] = MappingProxyType(
     {

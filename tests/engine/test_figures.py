@@ -159,7 +159,7 @@ def test_intervals_of_fast_beats_stand_below_their_markers(wave: np.ndarray) -> 
 
 def test_effective_labels_win_over_the_strips_label(wave: np.ndarray, beats: pd.DataFrame) -> None:
     given = beats.assign(label=[1, 1, 1, 1], noise_flag=0)
-    assert list(trace(strip_figure(wave, FS, given), "beats").text) == ["A"] * 4
+    assert list(trace(strip_figure(wave, FS, given), "beats").text) == ["S"] * 4
 
 
 def test_the_strip_is_light_enough_to_redraw_often(wave: np.ndarray, beats: pd.DataFrame) -> None:
