@@ -14,7 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
+from state import demo
+from state.store import open_store
+from tests.browser.reading import Reader
 from tests.conftest import REPOSITORY, missing
 
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -74,7 +78,7 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[object]:
+def browser() -> Iterator[Browser]:
     """Headless Chromium, started once."""
     path = chromium()
     from playwright.sync_api import sync_playwright
@@ -83,3 +87,27 @@ def browser() -> Iterator[object]:
         instance = playwright.chromium.launch(executable_path=path, args=SWITCHES)
         yield instance
         instance.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """An app on an empty data folder; its demo study is put away, so that its jobs do not compete with the test's."""
+    chromium()
+    store = open_store(f"sqlite:///{tmp_path / 'review.db'}", tmp_path)
+    study, _ = store.studies.ensure(demo.KEY, demo.NAME)
+    store.studies.archive(study.id)
+    store.close()
+    instance = Server(tmp_path)
+    instance.start()
+    yield instance
+    instance.kill()
+
+
+@pytest.fixture
+def reader(server: Server, browser: Browser) -> Iterator[Reader]:
+    """A person with a new browser window in front of the app."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    page = context.new_page()
+    yield Reader(page, server.url, server.folder)
+    page.screenshot(path=server.folder / "last.png")
+    context.close()
