@@ -24,7 +24,7 @@ from state.seeding import target_of
 from state.targets import alert_target
 
 CANCEL = "Esc"
-EXAMPLES, THUMBNAILS = 12, 8
+EXAMPLES, THUMBNAILS = 12, 6
 _ASKED = "alerts_asked"
 
 

@@ -21,11 +21,15 @@ from ecg_engine.figures import (
     strip_title,
     strip_units,
 )
+from ecg_engine.figures.paper import MARGIN
 from ecg_engine.labels import NOISE, UNKNOWN, label_name
 from ecg_engine.queue import why_in_words
 from state import session
 from state.effective import Effective
 from state.reviewing import verdict_label
+
+MARKS_MM, TALLEST_MM = 10.0, 66.0
+"""Millimetres of paper that the beats' marks take above the trace, and of the tallest strip that is shown."""
 
 SOURCE_WORDS = {
     "beat": "decided on this beat",
@@ -79,13 +83,37 @@ def strip(view: View, beat: Mapping[Any, Any]) -> None:
         selected=int(beat["beat_global_id"]),
         title=f"{strip_title(run.strips, place)} · beat {number}",
     )
+    layout = figure.layout
+    # One height for all strips, so that no button moves under the hand; where that leaves room there is more paper.
+    layout.width, layout.height, layout.autosize = (
+        None,
+        _height(view.source.id, str(session.store().folder), view),
+        True,
+    )
+    layout.xaxis.constrain, layout.yaxis.constrain = "range", "range"
+    layout.xaxis.constraintoward, layout.yaxis.constraintoward = "left", "middle"
+    layout.dragmode = False
     st.plotly_chart(
         figure,
         key="review_strip",
+        height=int(layout.height),
         theme=None,
         config={"displayModeBar": False},
         alt=str(figure.layout.meta["alt"]) + f"; beat {number} is under review",
     )
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _height(source_id: str, data: str, _view: View) -> int:
+    """Pixels that nine strips of ten need at this paper's size."""
+    strips, study = _view.run.strips, session.the_study()
+    assert strips is not None
+    starts = strips.offsets[:-1]
+    spans = np.maximum.reduceat(strips.samples, starts) - np.minimum.reduceat(strips.samples, starts)
+    printed = Paper()
+    low, high = printed.window_mv(0.0, float(np.nanpercentile(spans, 90)) / study.units_per_mv)
+    tall = min((high - low) * printed.gain + MARKS_MM, TALLEST_MM) * printed.px_per_mm
+    return round(tall) + MARGIN["t"] + MARGIN["b"]
 
 
 def suggestion(view: View, beat: Mapping[Any, Any]) -> None:
