@@ -57,7 +57,7 @@ LABEL_LETTERS: Mapping[int, str] = MappingProxyType(
         UNLABELLED: "·",
     }
 )
-"""What stands above a beat: the AAMI class where the label is one, so that N, S and V are also the keys that give it."""
+"""What stands above a beat: its AAMI class where the label is one, so that N, S and V are also its keys."""
 
 LABEL_SYMBOLS: Mapping[int, str] = MappingProxyType(
     {
