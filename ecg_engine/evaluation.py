@@ -128,7 +128,7 @@ def match_beats(
         strip = np.concatenate([np.asarray(true_strip), np.asarray(found_strip)]).astype(np.int64)
     order = np.lexsort((both, strip))
     # beats further apart than the tolerance cannot influence each other: cut there, and match each piece by itself
-    apart = (np.diff(both[order]) > tolerance_sec) | (np.diff(strip[order]) != 0)
+    apart = (np.diff(both[order]) > tolerance_sec + 1e-9) | (np.diff(strip[order]) != 0)
     pairs: list[tuple[int, int]] = []
     for piece in np.split(order, np.flatnonzero(apart) + 1):
         left, right = piece[piece < len(true_time)], piece[piece >= len(true_time)] - len(true_time)

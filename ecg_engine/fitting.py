@@ -23,7 +23,7 @@ from torch import Tensor
 from ecg_engine.config import TrainConfig
 from ecg_engine.errors import BundleError, ConfigError, EngineError
 from ecg_engine.files import atomic_write, plain
-from ecg_engine.inference import CHUNK, run_windows, shuffled_batches, strip_batches
+from ecg_engine.inference import CHUNK, run_windows, shuffled_batches, stretches, strip_batches
 from ecg_engine.labels import NOISE
 from ecg_engine.models import Net, NetOutput, build_net
 from ecg_engine.progress import Progress
@@ -32,8 +32,14 @@ STATE_FILE, HISTORY_FILE = "training_state.pt", "training_history.csv"
 GATE_SHARE = 0.05
 """What gate accuracy counts beside class accuracy when checkpoints are compared."""
 
-BATCHINGS = ("strips", "windows", "scripts")
-"""Whole strips, each beat encoded once; shuffled windows, likewise; shuffled windows, every place encoded anew."""
+BATCHINGS = ("stretches", "strips", "windows", "scripts")
+"""How batches are made. In the first three each beat is encoded once a batch: short stretches of strips; whole strips
+(fastest, but an epoch teaches far less); shuffled windows. "scripts": shuffled windows, every place encoded anew."""
+
+STRETCH = 2
+"""Windows in a stretch. Held-out loss after ten epochs on a quarter of MIT-BIH DS1, two seeds: shuffled windows 1.30
+and 1.41, stretches of 2 1.38 and 1.45, of 3 1.62, of 4 1.77, whole strips 2.04; in 1, 0.68, 0.55, 0.5 and 0.34 of the
+time of shuffled windows."""
 
 OnEpoch = Callable[[dict[str, Any]], None]
 
@@ -93,7 +99,7 @@ def fit(
     config: TrainConfig,
     *,
     fingerprint: dict[str, Any],
-    batching: str = "strips",
+    batching: str = "stretches",
     on_epoch: OnEpoch | None = None,
     progress: Progress,
     folder: Path | None = None,
@@ -107,8 +113,8 @@ def fit(
     config : TrainConfig
     fingerprint : dict
         What must be the same when training is resumed, as plain values.
-    batching : {"strips", "windows", "scripts"}
-        How batches are made; the others are for comparison.
+    batching : {"stretches", "strips", "windows", "scripts"}
+        How batches are made, see :data:`BATCHINGS`; the others are for comparison.
     on_epoch : callable, optional
         Called after each epoch with its figures, once its state is saved.
     progress : Progress
@@ -223,8 +229,10 @@ def _epoch(
 
 def _batches(problem: Problem, size: int, batching: str, generator: torch.Generator) -> Iterator[Tensor]:
     train = problem.train.cpu()
-    if batching == "strips":
+    if batching in ("stretches", "strips"):
         _, strip = torch.unique(problem.strip[train], return_inverse=True)
+        if batching == "stretches":
+            strip = stretches(strip, STRETCH, generator)
         batches = strip_batches(strip, size, generator)
     else:
         batches = shuffled_batches(len(train), size, generator)

@@ -75,6 +75,37 @@ def strip_batches(strip: Tensor, size: int, generator: torch.Generator) -> Itera
     yield from (rows_of for rows_of in rows.split(sizes.tolist()) if len(rows_of))
 
 
+def stretches(strip: Tensor, length: int, generator: torch.Generator) -> Tensor:
+    """Cut strips into short stretches of neighbouring windows.
+
+    A batch of whole strips holds only a dozen strips, and so, with strip labels on beats, a dozen independent labels:
+    an epoch then teaches far less than one of shuffled windows. Stretches of two share most of their beats (six are
+    encoded for two windows, not ten) and lose little of what shuffling gives.
+
+    Parameters
+    ----------
+    strip : Tensor of int64, shape (n,)
+        Strip of each window; the windows of a strip stand together, in order.
+    length : int
+        Windows in a stretch; the first and last of a strip may be shorter.
+    generator : torch.Generator
+        Each strip is cut at a random place, so that another epoch joins other neighbours.
+
+    Returns
+    -------
+    Tensor of int64, shape (n,)
+        Stretch number of each window, 0 to S - 1, each occurring.
+    """
+    place = torch.arange(len(strip))
+    first = torch.ones_like(strip, dtype=torch.bool)
+    first[1:] = strip[1:] != strip[:-1]
+    inside = place - torch.cummax(torch.where(first, place, 0), dim=0).values
+    shift = torch.randint(0, length, (int(strip.max()) + 1,), generator=generator)
+    piece = (inside + shift[strip]) // length
+    _, number = torch.unique(strip * (len(strip) + 1) + piece, return_inverse=True)
+    return number
+
+
 def infer(
     net: Net,
     bank: PrototypeBank | None,

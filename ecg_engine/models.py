@@ -8,9 +8,10 @@ each beat once and gathers the windows from the encodings, which is what trainin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ecg_engine.config import MODELS
@@ -47,8 +48,71 @@ class BeatEncoder(nn.Sequential):
 
     def encode(self, beats: Tensor) -> Tensor:
         """Encodings of beats: (N, L) to (N, 64)."""
-        encoded: Tensor = self(beats.unsqueeze(1))
-        return encoded.squeeze(-1)
+        if beats.is_cuda or not torch.is_grad_enabled():
+            encoded: Tensor = self(beats.unsqueeze(1))
+            return encoded.squeeze(-1)
+        # Training on a processor: the same layers with the channels last in memory, and ReLU and pooling in one
+        # step, take a fifth less time.
+        x = beats[:, None, None, :].contiguous(memory_format=torch.channels_last)  # (N, 1, 1, L)
+        x = _halve(self._normalised(x, 0, 3))  # (N, 24, 1, L / 2)
+        x = _halve(self._normalised(x, 4, 2))  # (N, 48, 1, L / 4)
+        return F.relu(self._convolved(x, 8, 1)).mean(dim=(2, 3))
+
+    def _convolved(self, x: Tensor, place: int, padding: int) -> Tensor:
+        layer = self[place]
+        assert isinstance(layer, nn.Conv1d)
+        return F.conv2d(x, layer.weight.unsqueeze(2), layer.bias, padding=(0, padding))
+
+    def _normalised(self, x: Tensor, place: int, padding: int) -> Tensor:
+        x, norm = self._convolved(x, place, padding), self[place + 1]
+        assert isinstance(norm, nn.BatchNorm1d)
+        if norm.training and norm.num_batches_tracked is not None:
+            norm.num_batches_tracked.add_(1)
+        return F.batch_norm(
+            x,
+            norm.running_mean,
+            norm.running_var,
+            norm.weight,
+            norm.bias,
+            norm.training,
+            norm.momentum or 0.1,
+            norm.eps,
+        )
+
+
+class _HalveRelu(torch.autograd.Function):
+    """ReLU of the larger of each two neighbours along the second axis: (N, L, C) to (N, L // 2, C)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        left, right = _neighbours(x)
+        larger = torch.maximum(left, right).clamp_min_(0.0)
+        ctx.save_for_backward(x, larger)
+        return larger
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        x, larger = ctx.saved_tensors
+        grad = grads[0] * (larger > 0)
+        left, right = _neighbours(x)
+        out = torch.empty_like(x)
+        out[:, 2 * larger.shape[1] :] = 0.0  # an odd last place goes nowhere
+        to_left, to_right = _neighbours(out)
+        torch.mul(grad, left >= right, out=to_left)  # as max pooling does, equal neighbours: the first
+        torch.sub(grad, to_left, out=to_right)
+        return out
+
+
+def _neighbours(x: Tensor) -> tuple[Tensor, Tensor]:
+    n, length, channels = x.shape
+    pairs = x[:, : length // 2 * 2].view(n, length // 2, 2, channels)
+    return pairs[:, :, 0], pairs[:, :, 1]
+
+
+def _halve(x: Tensor) -> Tensor:
+    # (N, C, 1, L) with channels last is (N, L, C) in memory
+    halved: Tensor = _HalveRelu.apply(x.permute(0, 2, 3, 1).squeeze(1).contiguous())
+    return halved.unsqueeze(1).permute(0, 3, 1, 2)
 
 
 def _rows(table: Tensor, index: Tensor) -> Tensor:

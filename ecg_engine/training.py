@@ -51,7 +51,7 @@ def train(
     out_dir: str | Path | None = None,
     resume: bool = False,
     hold_out: Collection[str] | None = None,
-    batching: str = "strips",
+    batching: str = "stretches",
 ) -> TrainingResult:
     """Train a model.
 
@@ -75,8 +75,8 @@ def train(
     hold_out : collection of str, optional
         Patients to hold out, such as ``current.metrics["patients_val"]``: a candidate is then judged on the patients
         that the current model has not seen either.
-    batching : {"strips", "windows", "scripts"}
-        For comparisons, see :mod:`ecg_engine.fitting`.
+    batching : {"stretches", "strips", "windows", "scripts"}
+        For comparisons, see :data:`ecg_engine.fitting.BATCHINGS`.
 
     Raises
     ------

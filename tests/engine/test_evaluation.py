@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
@@ -86,6 +86,7 @@ def test_the_tolerance_is_inclusive_and_strips_stay_apart() -> None:
         match_beats([1.0], [1.0], true_strip=[0])
 
 
+@example([57], [72])
 @given(
     st.lists(st.integers(0, 200), unique=True, max_size=12),
     st.lists(st.integers(0, 200), unique=True, max_size=12),

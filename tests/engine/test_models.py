@@ -11,7 +11,7 @@ import torch
 from ecg_engine.bank import PrototypeBank, bank_from_library, build_bank, empty_bank
 from ecg_engine.config import TrainConfig
 from ecg_engine.errors import ConfigError, InputError
-from ecg_engine.inference import infer, run_windows, shuffled_batches, strip_batches
+from ecg_engine.inference import infer, run_windows, shuffled_batches, stretches, strip_batches
 from ecg_engine.models import build_net, describe_state
 from ecg_engine.windows import gather
 from tests.engine.learning import golden_run, many_patients
@@ -89,6 +89,27 @@ def test_gradients_agree_with_the_whole_lstm() -> None:
         torch.testing.assert_close(grads[1][name], value, atol=1e-5, rtol=1e-4, msg=name)
 
 
+@pytest.mark.parametrize("length", [170, 45])
+def test_the_quick_encoder_is_the_layers_one_after_another(length: int) -> None:
+    beats = torch.randn(20, length)
+    beats[3] = 0.0
+    results = []
+    for quick in (True, False):
+        torch.manual_seed(0)
+        encoder = build_net("context", 3).beat_encoder.train()
+        out = encoder.encode(beats) if quick else encoder(beats.unsqueeze(1)).squeeze(-1)
+        (out * torch.linspace(-1, 1, 64)).square().sum().backward()
+        results.append(
+            (out.detach(), {n: p.grad for n, p in encoder.named_parameters()}, dict(encoder.named_buffers()))
+        )
+    (out, grads, buffers), (out_ref, grads_ref, buffers_ref) = results
+    torch.testing.assert_close(out, out_ref, atol=1e-5, rtol=1e-4)
+    for name, value in grads_ref.items():
+        torch.testing.assert_close(grads[name], value, atol=1e-4, rtol=1e-3, msg=name)
+    for name, value in buffers_ref.items():
+        torch.testing.assert_close(buffers[name], value, msg=name)
+
+
 def test_batches_hold_whole_strips_and_every_window_once() -> None:
     strip = torch.from_numpy(np.repeat(np.arange(50), np.random.default_rng(0).integers(1, 25, 50)))
     batches = list(strip_batches(strip, 64, torch.Generator().manual_seed(1)))
@@ -100,6 +121,24 @@ def test_batches_hold_whole_strips_and_every_window_once() -> None:
     assert any(a.tolist() != b.tolist() for a, b in zip(batches, again, strict=True)), "another order each time"
     mixed = list(shuffled_batches(len(strip), 64, torch.Generator().manual_seed(1)))
     assert torch.cat(mixed).sort().values.tolist() == list(range(len(strip)))
+
+
+def test_stretches_join_neighbours_of_one_strip_and_other_ones_each_time() -> None:
+    strip = torch.from_numpy(np.repeat(np.arange(30), np.random.default_rng(1).integers(1, 12, 30)))
+    generator = torch.Generator().manual_seed(0)
+    cuts = set()
+    for _ in range(4):
+        number = stretches(strip, 2, generator)
+        assert number.unique().tolist() == list(range(int(number.max()) + 1))
+        for one in number.unique():
+            rows = torch.where(number == one)[0]
+            assert len(rows) <= 2
+            assert len(strip[rows].unique()) == 1
+            assert int(rows[-1] - rows[0]) == len(rows) - 1
+        assert len(number.unique()) <= len(strip) / 2 + 30
+        cuts.add(tuple(number.tolist()))
+    assert len(cuts) > 1
+    assert stretches(torch.tensor([0, 0, 0]), 1, generator).tolist() == [0, 1, 2]
 
 
 def test_a_strip_longer_than_a_batch_is_one_batch() -> None:

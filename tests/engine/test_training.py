@@ -322,9 +322,9 @@ def test_samples_or_a_loss_that_are_no_numbers_stop_the_training() -> None:
         train([training_data(run)], replace(QUICK, epochs=1))
 
 
-@pytest.mark.parametrize("batching", ["windows", "scripts"])
+@pytest.mark.parametrize("batching", ["strips", "windows", "scripts"])
 def test_other_batchings_learn_as_well(batching: str) -> None:
     data = training_data(many_patients(8))
     assert train([data], replace(QUICK, epochs=10), batching=batching).summary["class_acc"] > 0.85
-    with pytest.raises(ConfigError, match="strips, windows, scripts"):
+    with pytest.raises(ConfigError, match="stretches, strips, windows, scripts"):
         train([data], QUICK, batching="beats")
