@@ -105,7 +105,7 @@ def _confirm(view: View, cluster: int, label: int) -> None:
     with st.container(border=True):
         st.markdown(
             f"Label **{many(len(free), 'beat')}** of cluster {cluster} as **{label_name(label)}**?"
-            + (f" The other {settled:,} were settled one by one and keep what was said of them." if settled else "")
+            + (f" What readers said of {many(settled, 'other beat')} one by one stays." if settled else "")
         )
         yes, no = st.columns([0.62, 0.38])
         yes.button(f"Label as {label_name(label)}", key="alerts_yes", type="primary", shortcut=ACCEPT,

@@ -10,6 +10,7 @@ from components.frame import told
 from components.jobs import busy
 from components.keymap import START
 from components.outcome import attempt
+from components.pickers import distinct
 from components.review_view import KIND
 from components.words import when
 from ecg_engine.bundle import Bundle
@@ -65,19 +66,14 @@ def _model_picker(place: Any, models: list[ModelRow]) -> ModelRow:
     current = next((model.id for model in models if model.current), models[0].id)
     chosen = session.chosen("model")
 
-    def words(model_id: str) -> str:
-        model = by_id[model_id]
-        accuracy = model.metrics.get("class_acc")
-        figures = f", {accuracy:.0%} right on held-out patients" if isinstance(accuracy, float) else ""
-        return f"{model.name} ({model.status}{figures})"
-
+    words = distinct({model.id: _model_words(model) for model in models})
     options = list(by_id)
     key = f"predict_model_{len(models)}_{current}"
     picked = place.selectbox(
         "Model",
         options,
         index=options.index(chosen if chosen in by_id else current),
-        format_func=words,
+        format_func=lambda id: words.get(id, "?"),
         key=key,
         on_change=lambda: session.choose(model=st.session_state[key]),
         help="The current model unless you choose another.",
@@ -85,20 +81,23 @@ def _model_picker(place: Any, models: list[ModelRow]) -> ModelRow:
     return by_id[picked]
 
 
+def _model_words(model: ModelRow) -> str:
+    accuracy = model.metrics.get("class_acc")
+    figures = f", {accuracy:.0%} right on held-out patients" if isinstance(accuracy, float) else ""
+    return f"{model.name} ({model.status}{figures})"
+
+
 def _run_picker(place: Any, runs: list[RunRow], source: RunRow) -> None:
-    by_id = {run.id: run for run in runs}
-
-    def words(run_id: str) -> str:
-        run = by_id[run_id]
-        return f"{when(run.created_at)}, {run.summary.get('beats_extracted', 0):,} beats"
-
-    options = list(by_id)
+    words = distinct(
+        {run.id: f"{when(run.created_at)}, {run.summary.get('beats_extracted', 0):,} beats" for run in runs[::-1]}
+    )
+    options = list(words)[::-1]
     key = f"predict_run_{len(runs)}"
     place.selectbox(
         "Strips, as preprocessed on",
         options,
         index=options.index(source.id),
-        format_func=words,
+        format_func=lambda id: words.get(id, "?"),
         key=key,
         on_change=lambda: session.choose(run=st.session_state[key], prediction=None),
     )

@@ -13,6 +13,7 @@ from components.jobs import job_panel
 from components.keymap import ACCEPT, NEXT_ITEM, OPEN_STRIP, PREVIOUS_ITEM, SEED, START, UNDO
 from components.label_buttons import LABEL_KEYS_SHOWN
 from components.outcome import begin_page
+from components.pickers import distinct
 from components.review_view import View as Review
 from components.review_view import gather as gather_review
 from components.words import many, when
@@ -108,6 +109,7 @@ def clusters(view: View) -> None:
     if chosen not in view.order:
         unseen = [number for number in view.order if view.alert(number) and number not in view.seen]
         chosen = (unseen or view.order)[0]
+        session.choose(cluster=chosen)  # so that it stays when it has been seen
     left, right = st.columns([0.54, 0.46], gap="medium")
     with left:
         if shown == MAP:
@@ -169,18 +171,17 @@ def notes(view: View) -> list[str]:
 
 def which(view: View) -> None:
     """The searches that there are in this prediction."""
-    known = {run.id: run for run in searches_of(view.review.row)}
+    oldest_first = reversed(searches_of(view.review.row))
+    words = distinct(
+        {run.id: f"{when(run.created_at)}, {many(int(run.summary.get('alerts', 0)), 'alert')}" for run in oldest_first}
+    )
+    known = list(words)[::-1]
     key = f"search_{view.row.id}_{len(known)}"
-
-    def words(run_id: str) -> str:
-        run = known[run_id]
-        return f"{when(run.created_at)}, {many(int(run.summary.get('alerts', 0)), 'alert')}"
-
     st.selectbox(
         "Search",
-        list(known),
-        index=list(known).index(view.row.id),
-        format_func=words,
+        known,
+        index=known.index(view.row.id),
+        format_func=lambda run_id: words.get(run_id, "?"),
         key=key,
         on_change=lambda: session.choose(search=st.session_state[key], cluster=None),
         label_visibility="collapsed",

@@ -9,6 +9,7 @@ from components.frame import empty_state, page_header
 from components.jobs import job_panel
 from components.keymap import START
 from components.outcome import begin_page
+from components.pickers import distinct
 from components.predict_panel import predict_panel
 from components.review_agreement import agreement_view
 from components.review_queue import KEYS, review_queue
@@ -104,18 +105,17 @@ def summary(view: View) -> None:
 
 def which(view: View) -> None:
     """The predictions that there are of these strips."""
-    known = {run.id: run for run in predictions_of(view.source)}
+    oldest_first = reversed(predictions_of(view.source))
+    words = distinct(
+        {run.id: f"{run.summary.get('model_name', 'A model')}, {when(run.created_at)}" for run in oldest_first}
+    )
+    known = list(words)[::-1]
     key = f"prediction_{view.row.id}_{len(known)}"
-
-    def words(run_id: str) -> str:
-        run = known[run_id]
-        return f"{run.summary.get('model_name', 'A model')}, {when(run.created_at)}"
-
     st.selectbox(
         "Prediction",
-        list(known),
-        index=list(known).index(view.row.id),
-        format_func=words,
+        known,
+        index=known.index(view.row.id),
+        format_func=lambda run_id: words.get(run_id, "?"),
         key=key,
         on_change=lambda: session.choose(prediction=st.session_state[key]),
         label_visibility="collapsed",

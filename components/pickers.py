@@ -1,0 +1,24 @@
+"""Lists to choose from whose entries can be told apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+
+def distinct(words: Mapping[str, str]) -> dict[str, str]:
+    """The same words by id, those that come more than once with a number behind them.
+
+    Streamlit tells the entries of a selectbox apart by their words: two alike would be taken for one another.
+
+    Examples
+    --------
+    >>> distinct({"a": "Model 1", "b": "Model 2", "c": "Model 1"})
+    {'a': 'Model 1, no. 1', 'b': 'Model 2', 'c': 'Model 1, no. 2'}
+    """
+    often, met = Counter(words.values()), Counter[str]()
+    told = {}
+    for id, text in words.items():
+        met[text] += 1
+        told[id] = f"{text}, no. {met[text]}" if often[text] > 1 else text
+    return told
