@@ -14,8 +14,8 @@ from ecg_engine.bank import PrototypeBank
 from ecg_engine.models import Net, NetOutput
 from ecg_engine.progress import Progress, silent
 
-CHUNK = 4096
-"""Windows run at once outside training; what bounds memory (about 4,100 beats of 170 samples: 0.2 GB)."""
+CHUNK = 1024
+"""Windows run at once outside training; what bounds memory (about 1,030 beats of 170 samples: 60 MB)."""
 
 
 class Outputs(NamedTuple):
