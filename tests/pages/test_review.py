@@ -18,7 +18,7 @@ from ecg_engine.queue import review_queue
 from state.deciding import Decision
 from state.effective import Effective, effective_labels
 from state.runs import PREDICT, PREPROCESS, RunRow
-from tests.pages.conftest import Opened
+from tests.pages.conftest import Opened, job_done
 from tests.pages.test_prototypes import run_of
 
 PVC = label_id("PVC")
@@ -272,6 +272,15 @@ def test_the_button_waits_while_a_prediction_is_under_way(trained: Opened, jobs_
     (job,) = trained.store.jobs.all(trained.study.id, active=True)
     newest = trained.store.runs.newest(trained.study.id, PREPROCESS)
     assert newest is not None and job.kind == "predict" and job.params["run"] == newest.id
+
+
+def test_a_model_for_other_beats_says_which_and_cannot_predict(trained: Opened) -> None:
+    job_done(trained.store, trained.study.id, "preprocess", {"config": {"post_sec": 0.3}, "pictures": False})
+    app = trained.page("review")
+    (error,) = [one.value for one in app.error]
+    assert "does not fit" in error and "beat length" in error and "choose another model" in error
+    assert app.button(key="predict").disabled
+    assert "No model has read these strips yet" in said(app)
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone"])
