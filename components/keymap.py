@@ -32,6 +32,7 @@ LABEL_KEYS: Mapping[int, str] = MappingProxyType(
 
 VALID = "o"
 UNDO = "u"
+REDO = "y"
 SEED = "m"
 NEXT_STRIP = "j"
 PREVIOUS_STRIP = "k"

@@ -1,0 +1,166 @@
+"""The list of strips: search, filters, order, and the strip in hand marked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from components.strip_view import View, go_to_strip
+from ecg_engine.labels import FILE_LABELS, NOISE, UNLABELLED, label_name
+from state import session
+from state.runs import RunRow
+from state.strip_rows import ALL, ORDERS, WITH, WITHOUT, StripFilter, StripRows, filtered
+
+_TABLE, _SHOWN, _REFIT = "strips_table", "strips_table_shown", "strips_refit"
+HEIGHT = 420
+
+
+def filters(row: RunRow, rows: StripRows) -> NDArray[np.int64]:
+    """Search and filters; returns the places of the strips that are left, in order."""
+    search, folded = st.columns([0.56, 0.44], vertical_alignment="bottom")
+    text = search.text_input(
+        "Search",
+        key="strips_search",
+        type="search",
+        live="200ms",
+        placeholder="Patient, strip, row or file",
+        icon=":material/search:",
+        label_visibility="collapsed",
+        on_change=_changed,
+        persist_state="session",
+    )
+    with folded:
+        wanted = _folded(row, rows, text or "")
+    places = filtered(rows, wanted)
+    if st.session_state.pop(_REFIT, False) and len(places):
+        numbers = rows.table["strip"].to_numpy()[places]
+        if session.chosen_number("strip") not in numbers:
+            go_to_strip(int(numbers[0]))
+    return places
+
+
+def _changed() -> None:
+    st.session_state[_REFIT] = True
+
+
+def _folded(row: RunRow, rows: StripRows, search: str) -> StripFilter:
+    common: dict[str, Any] = {"on_change": _changed, "persist_state": "session"}
+    state = st.session_state
+    set_now = sum(bool(state.get(key)) for key in _multi(row)) + (state.get("strips_decided", ALL) not in (ALL, None))
+    set_now += state.get("strips_noise", (0, 100)) != (0, 100)
+    title = "Filter and order" + (f" ({set_now} set)" if set_now else "")
+    with st.popover(title, icon=":material/filter_list:", width="stretch", key="strips_filters"):
+        labels = st.multiselect(
+            "Label of the strip",
+            [*FILE_LABELS, UNLABELLED],
+            format_func=label_name,
+            key="strips_labels",
+            placeholder="Any",
+            **common,
+        )
+        holds = st.multiselect(
+            "Holds at least one beat of",
+            [*FILE_LABELS, UNLABELLED],
+            format_func=lambda label: "Noise" if label == NOISE else label_name(label),
+            key="strips_holds",
+            placeholder="Any",
+            **common,
+        )
+        patients = st.multiselect(
+            "Patient", _patients(rows), key=f"strips_patients_{row.id}", placeholder="All", **common
+        )
+        noise = st.slider("Share of noise", 0, 100, (0, 100), format="%d %%", key="strips_noise", **common)
+        decided = st.segmented_control(
+            "Decisions", [ALL, WITH, WITHOUT], default=ALL, required=True, key="strips_decided", **common
+        )
+        order = st.selectbox("Order", list(ORDERS), key="strips_order", **common)
+    low, high = noise
+    return StripFilter(
+        search=search,
+        labels=tuple(labels),
+        holds=tuple(holds),
+        patients=tuple(patients),
+        noise=(low / 100, high / 100),
+        decided=decided or ALL,
+        order=order or "Strip",
+    )
+
+
+def _multi(row: RunRow) -> tuple[str, ...]:
+    return ("strips_labels", "strips_holds", f"strips_patients_{row.id}")
+
+
+def _patients(rows: StripRows) -> list[str]:
+    names = rows.table["patient"].unique().tolist()
+    return sorted(names, key=lambda name: (0, int(name), "") if name.isdigit() else (1, 0, name))
+
+
+def clear(row: RunRow) -> None:
+    """Take all filters off; the order stays."""
+    state = st.session_state
+    state["strips_search"] = ""
+    for key in _multi(row):
+        state[key] = []
+    state["strips_noise"], state["strips_decided"] = (0, 100), ALL
+
+
+def totals(rows: StripRows, places: NDArray[np.int64]) -> None:
+    """What the strips shown come to, by what holds now."""
+    table = rows.table
+    shown = table.iloc[places]
+    beats, noise = int(shown["beats"].sum()), int(shown["noise_beats"].sum())
+    share = f", {noise / beats:.1%} noise" if beats else ""
+    counts = sorted(
+        ((int(counts[places].sum()), label) for label, counts in rows.by_label.items() if label != NOISE), reverse=True
+    )
+    mix = " · ".join(f"{label_name(label)} {count:,}" for count, label in counts if count)
+    st.caption(
+        f"{len(shown):,} of {len(table):,} strips, {beats:,} beats{share}, {int(shown['decisions'].sum()):,} "
+        f"decisions{'. ' + mix if mix else ''}"
+    )
+
+
+def table(view: View, places: NDArray[np.int64]) -> None:
+    """The strips shown, one a row; a click takes a strip in hand."""
+    if not len(places):
+        st.info("No strip matches.", icon=":material/filter_alt_off:")
+        st.button("Clear the filters", on_click=clear, args=(view.row,), icon=":material/filter_alt_off:")
+        return
+    rows = view.rows.table.iloc[places]
+    numbers = rows["strip"].to_numpy()
+    st.session_state[_SHOWN] = numbers.tolist()
+    # The mark follows the strip in hand, however it was chosen: by click, by key, or from another page.
+    at = np.flatnonzero(numbers == view.strip)
+    st.session_state[_TABLE] = {"selection": {"rows": at[:1].tolist(), "columns": [], "cells": []}}
+    st.dataframe(
+        rows[["strip", "patient", "label_name", "beats", "noise_share", "decisions", "mix", "row", "file"]],
+        key=_TABLE,
+        on_select=_clicked,
+        selection_mode="single-row",
+        hide_index=True,
+        height=HEIGHT,
+        row_height=30,
+        placeholder="–",
+        column_config={
+            "strip": st.column_config.NumberColumn("Strip", width=56, format="%d"),
+            "patient": st.column_config.TextColumn("Patient", width=66),
+            "label_name": st.column_config.TextColumn("Label", width=130),
+            "beats": st.column_config.NumberColumn("Beats", width=56),
+            "noise_share": st.column_config.NumberColumn("Noise", format="percent", width=62),
+            "decisions": st.column_config.NumberColumn("Decisions", width=78),
+            "mix": st.column_config.TextColumn("Beats by label", width=210),
+            "row": st.column_config.NumberColumn("Row in file", width=84, format="%d"),
+            "file": st.column_config.TextColumn("File", width=160),
+        },
+        alt="Strips with patient, label, beats, share of noise and decisions",
+    )
+
+
+def _clicked() -> None:
+    rows = st.session_state[_TABLE]["selection"]["rows"]
+    shown: list[int] = st.session_state.get(_SHOWN, [])
+    if rows and rows[0] < len(shown):
+        go_to_strip(shown[rows[0]])

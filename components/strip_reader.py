@@ -1,0 +1,42 @@
+"""The Strips page but for its frame, as a fragment: a key redraws this and nothing else."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from components import strip_list
+from components.outcome import begin_page
+from components.strip_actions import actions, moves
+from components.strip_beat import beat_panel
+from components.strip_decisions import strip_decisions
+from components.strip_paper import paper, settings
+from components.strip_view import all_rows, view_of
+from state.runs import RunRow
+
+
+@st.fragment
+def strip_reader(row: RunRow) -> None:
+    """The strip at the top, what can be said of it right below, then the list beside the beat in hand."""
+    begin_page()
+    top = st.container(horizontal=True, gap="xsmall", vertical_alignment="center")
+    sheet, buttons = st.container(), st.container(gap="xsmall")
+    left, right = st.columns([0.57, 0.43], gap="medium")
+    below = st.container()
+    rows = all_rows(row)
+    with left:
+        # First, because what it lets through is where "next" leads.
+        places = strip_list.filters(row, rows)
+        view = view_of(row, rows, places)
+        strip_list.table(view, places)
+        strip_list.totals(rows, places)
+    with top:
+        moves(view)
+        speed, gain, filtered = settings()
+    with sheet:
+        paper(view, speed, gain, filtered)
+    with buttons:
+        actions(view)
+    with right:
+        beat_panel(view)
+    with below:
+        strip_decisions(view)

@@ -1,0 +1,320 @@
+"""A preprocessing run at a glance: what was read, what was skipped and why, beats, noise, labels, shapes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from plotly.graph_objects import Figure
+
+from components.downloads import run_downloads, table_download
+from components.outcome import attempt, go
+from components.words import counted, many, when
+from ecg_engine.config import PreprocessConfig
+from ecg_engine.figures import label_colour, label_letter, pca_figure, small_multiples
+from ecg_engine.labels import UNLABELLED, label_name
+from ecg_engine.preprocess import Run
+from ecg_engine.svg import Frame
+from state import session
+from state.overview import label_table
+from state.previews import place_in_file
+from state.runs import PREPROCESS, RunRow
+
+NOISE_WORDS = {
+    "rr": "RR interval too short or too long",
+    "flat": "flatter or blunter than the rest",
+    "slope": "steeper than the rest",
+    "edge": "restless at its ends",
+    "small_cluster": "shape too rare within its label",
+}
+STRIPS_PAGE = "pages/strips.py"
+
+
+def choose_run(row: RunRow) -> None:
+    """The run in hand, among all of the study."""
+    runs = {run.id: run for run in session.store().runs.all(row.study_id, PREPROCESS)}
+
+    def words(run_id: str) -> str:
+        summary = runs[run_id].summary
+        newest = ", the newest" if run_id == next(iter(runs)) else ""
+        held = f"{many(summary['strips'], 'strip')}, {many(summary['beats_extracted'], 'beat')}"
+        return f"{when(runs[run_id].finished_at)}: {held}{newest}"
+
+    if len(runs) == 1:
+        st.markdown(f"**Preprocessed {words(row.id)[: -len(', the newest')]}**")
+        return
+    key = f"run_in_hand_{row.id}_{len(runs)}"
+    st.selectbox(
+        "Run in hand",
+        list(runs),
+        index=list(runs).index(row.id),
+        format_func=words,
+        key=key,
+        help="All pages show this run. Earlier ones are kept with their settings and files.",
+        on_change=lambda: session.choose(run=st.session_state[key], strip=None, beat=None, prototype=None),
+    )
+
+
+def warnings(row: RunRow, waiting: bool, again: Any) -> None:
+    """What a person should know before trusting the run; labels that lost all their beats first and loudest."""
+    summary = row.summary
+    emptied = [found["name"] for found in (summary.get("labels_emptied") or {}).values()]
+    newer = session.newer_decisions(row)
+    files = {file.id for file in session.store().files.all(row.study_id)}
+    if newer or files != set(row.files):
+        _out_of_date(row, newer.beats, files, waiting, again)
+    for text in summary.get("warnings", ()):
+        if any(text.startswith(name) for name in emptied):
+            st.error(f"{text} No model can learn this label from this run.", icon=":material/error:")
+        elif "skipped" not in text:  # they are listed below, one by one
+            st.warning(text, icon=":material/warning:")
+    lost = int(summary.get("decisions_unmatched") or 0)
+    if lost:
+        st.warning(f"{many(lost, 'decision')} found no beat or strip in this run; they are kept and listed in History.")
+
+
+def _out_of_date(row: RunRow, beats: int, files: set[str], waiting: bool, again: Any) -> None:
+    said = []
+    if beats:
+        verb = "has" if beats == 1 else "have"
+        said.append(f"{many(beats, 'beat')} {verb} another label or noise flag by decisions made since.")
+    if files - set(row.files):
+        said.append(f"{many(len(files - set(row.files)), 'file')} came after it.")
+    if set(row.files) - files:
+        said.append(f"{many(len(set(row.files) - files), 'of its files', 'of its files')} taken out since.")
+    with st.container(border=True):
+        left, right = st.columns([0.78, 0.22], vertical_alignment="center")
+        left.markdown(f":material/update: **Out of date.** {' '.join(said)}")
+        right.button(
+            "Run again",
+            key="run_again",
+            icon=":material/refresh:",
+            width="stretch",
+            disabled=waiting,
+            help="Same settings, with the decisions and files of now. This run stays in the list.",
+            on_click=attempt,
+            args=(again,),
+        )
+
+
+def figures_of(row: RunRow) -> None:
+    """The run in numbers."""
+    summary = row.summary
+    share = summary["noise_beats"] / max(summary["beats_extracted"], 1)
+    cells = (
+        ("Strips", f"{summary['strips']:,}", f"of {summary['input_rows']:,} rows"),
+        ("Rows skipped", f"{summary['rows_skipped']:,}", ""),
+        ("Patients", f"{summary['patients']:,}", ""),
+        ("Beats", f"{summary['beats_extracted']:,}", ""),
+        ("Usable beats", f"{summary['usable_beats']:,}", ""),
+        ("Noise", f"{share:.1%}", f"{summary['noise_beats']:,} beats"),
+        ("Sampling rate", f"{summary['fs']:.1f} Hz", ""),
+    )
+    for place, (label, value, help) in zip(st.columns(len(cells)), cells, strict=True):
+        place.metric(label, value, help=help or None)
+
+
+def labels_and_noise(row: RunRow) -> None:
+    """Counts per label beside the reasons for noise."""
+    left, right = st.columns([0.66, 0.34], gap="large")
+    with left:
+        st.subheader("Labels", anchor=False)
+        table = _labels(row.id, session.store().decisions.version(row.study_id), row)
+        shown = table.assign(
+            name=[f"{label_letter(label)}  {name}" for label, name in zip(table["label"], table["name"], strict=True)],
+            noise_share=table["noise_share"] * 100,
+            note=["all beats lost" if emptied else "" for emptied in table["emptied"]],
+        )
+        changed = not (table["usable"] == table["usable_now"]).all()
+        names = ["name", "strips", "beats", "noise_share", "usable", *(["usable_now"] if changed else [])]
+        if table["emptied"].any():
+            names.append("note")
+        st.dataframe(
+            shown[names],
+            hide_index=True,
+            height=38 + 35 * len(shown),
+            alt="Strips, beats and noise of each label",
+            column_config={
+                "name": "Label",
+                "strips": st.column_config.NumberColumn("Strips"),
+                "beats": st.column_config.NumberColumn("Beats", help="By the label of their strip"),
+                "noise_share": st.column_config.ProgressColumn(
+                    "Noise", format="%.1f %%", min_value=0, max_value=100, color="gray"
+                ),
+                "usable": st.column_config.NumberColumn("Usable"),
+                "usable_now": st.column_config.NumberColumn("Usable now", help="As your decisions have it"),
+                "note": "",
+            },
+        )
+    with right:
+        st.subheader("Why beats count as noise", anchor=False)
+        reasons = {NOISE_WORDS.get(name, name): int(n) for name, n in row.summary.get("noise_reasons", {}).items()}
+        reasons = {name: n for name, n in sorted(reasons.items(), key=lambda item: -item[1]) if n}
+        if not reasons:
+            st.write("No beat counts as noise.")
+            return
+        total = max(row.summary["noise_beats"], 1)
+        st.dataframe(
+            pd.DataFrame({"reason": list(reasons), "beats": list(reasons.values())}),
+            hide_index=True,
+            alt=f"Reasons for noise: {counted(reasons)}",
+            column_config={
+                "reason": st.column_config.TextColumn("Reason", width="medium"),
+                "beats": st.column_config.ProgressColumn(
+                    "Beats", format="%d", min_value=0, max_value=total, color="gray"
+                ),
+            },
+        )
+        if sum(reasons.values()) > row.summary["noise_beats"]:
+            st.caption("A beat can have more than one reason.")
+
+
+@st.cache_data(show_spinner=False, max_entries=12)
+def _labels(run_id: str, version: int, _row: RunRow) -> pd.DataFrame:
+    return label_table(session.load(_row), session.effective(_row))
+
+
+def shapes(row: RunRow) -> None:
+    """Class templates, and all beats in the plane."""
+    run = session.load(row)
+    left, right = st.columns([0.42, 0.58], gap="large")
+    with left:
+        st.subheader("Class templates", anchor=False)
+        if run.class_templates:
+            st.html(_templates(row.id, run))
+            st.caption("The middle beat of each label, noise left out; all in one scale. The upright is the R-peak.")
+        else:
+            st.write("No label has usable beats, so there are no templates.")
+    with right:
+        title, choice = st.columns([0.5, 0.5], vertical_alignment="bottom")
+        title.subheader("Map of the beats", anchor=False)
+        how = choice.segmented_control(
+            "Colour by",
+            ["Label", "Cluster"],
+            default="Label",
+            required=True,
+            label_visibility="collapsed",
+            key="map_by",
+            persist_state="session",
+        )
+        version = session.store().decisions.version(row.study_id) if how == "Label" else 0
+        figure = _map(row.id, version, str(how), row)
+        key = f"map_{row.id}_{how}_{st.session_state.get('map_turn', 0)}"
+        st.plotly_chart(
+            figure,
+            key=key,
+            theme=None,
+            on_select=lambda: _open(row, key),
+            selection_mode="points",
+            config={"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "toImage"]},
+            alt=figure.layout.meta["alt"],
+        )
+        st.caption("Beats that lie close have a similar shape and rhythm. Click one to open it on its strip.")
+
+
+def _open(row: RunRow, key: str) -> None:
+    points = st.session_state[key]["selection"]["points"]
+    beat = points[0].get("customdata") if points else None
+    if isinstance(beat, (list, tuple)):
+        beat = beat[0] if beat else None
+    if beat is None:
+        return
+    st.session_state["map_turn"] = st.session_state.get("map_turn", 0) + 1  # nothing is selected on the way back
+    table = session.load(row).metadata
+    rows = table.index[table["beat_global_id"] == int(beat)]
+    session.choose(strip=int(table.loc[rows[0], "source_row"]), beat=int(beat))
+    go(STRIPS_PAGE)
+
+
+@st.cache_data(show_spinner=False, max_entries=6)
+def _templates(run_id: str, _run: Run) -> str:
+    counts = _run.summary.get("class_counts_usable", {})
+    frames = [
+        Frame(
+            np.asarray(wave),
+            f"{label_letter(label)} {label_name(label)}, {many(int(counts.get(str(label), 0)), 'beat')}",
+            label_colour(label),
+        )
+        for label, wave in sorted(_run.class_templates.items(), key=lambda item: (item[0] == UNLABELLED, item[0]))
+    ]
+    return small_multiples(
+        frames,
+        title="Class templates",
+        columns=2 if len(frames) < 9 else 3,
+        frame_width=240 if len(frames) < 9 else 160,
+        frame_height=110,
+        centre_sample=round(_run.config.pre_sec * _run.fs),
+    )
+
+
+@st.cache_resource(show_spinner="Drawing the map", max_entries=8)
+def _map(run_id: str, version: int, how: str, _row: RunRow) -> Figure:
+    run = session.load(_row)
+    ids = run.metadata["beat_global_id"].to_numpy()
+    if how == "Cluster":
+        return pca_figure(run.features, np.asarray(run.cluster_ids), beat_ids=ids, clusters=True)
+    effective = session.effective(_row)
+    labels = np.where(effective.noisy, -1, effective.labels).astype(np.int32)
+    figure = pca_figure(run.features, labels, beat_ids=ids)
+    return figure.update_layout(dragmode="zoom")
+
+
+def skipped(row: RunRow) -> None:
+    """Every row that gave no beats, with its place and the reason."""
+    table = session.load(row).skipped
+    if table.empty:
+        st.markdown(":material/check: Every row was read and has beats.")
+        return
+    reasons = counted({str(kind): int(n) for kind, n in table["kind"].value_counts().items()})
+    with st.expander(f"{many(len(table), 'skipped row')}: {reasons}", icon=":material/playlist_remove:"):
+        shown = pd.DataFrame(
+            {
+                "file": table["source_file"],
+                "row": [place_in_file(f, r) for f, r in zip(table["source_file"], table["file_row"], strict=True)],
+                "reason": table["reason"],
+            }
+        )
+        st.dataframe(
+            shown,
+            hide_index=True,
+            height=min(38 + 35 * len(shown), 400),
+            alt=f"{len(shown)} skipped rows with file, row and reason",
+            column_config={
+                "file": "File",
+                "row": st.column_config.NumberColumn("Row in the sheet", help="Of a WFDB record: number of the strip"),
+                "reason": st.column_config.TextColumn("Reason", width="large"),
+            },
+        )
+        table_download(table, "skipped_rows.csv", key=f"skipped_{row.id}")
+
+
+def made_with(row: RunRow) -> None:
+    """Settings, files and downloads of the run."""
+    with st.expander("Files and settings of this run", icon=":material/tune:"):
+        names = {file.id: file.name for file in session.store().files.all(row.study_id, removed=True)}
+        st.markdown("Files: " + ", ".join(f"**{names.get(id, 'unknown')}**" for id in row.files))
+        for name, found in (row.summary.get("columns") or {}).items():
+            told = ", ".join(f"{role}: {column or 'none'}" for role, column in found.items())
+            st.caption(f"{name} ({told})")
+        plain, config = PreprocessConfig().to_dict(), dict(row.config)
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    "setting": list(config),
+                    "value": [_shown(config[name]) for name in config],
+                    "default": [_shown(plain.get(name)) for name in config],
+                }
+            ),
+            hide_index=True,
+            height=300,
+            alt="Settings of this run beside the defaults",
+            column_config={"setting": "Setting", "value": "Value", "default": "Default"},
+        )
+        st.caption(f"Engine {row.engine_version}")
+    run_downloads(row)
+
+
+def _shown(value: Any) -> str:
+    return "from the strip's length" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

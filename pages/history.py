@@ -1,0 +1,99 @@
+"""History: every decision that was ever made, and the way back from any single one."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from components.frame import empty_state, page_header
+from components.history_table import KEYS, History, decisions_table, exports, filters, gather
+from components.outcome import begin_page
+from components.words import many
+from state import session
+from state.effective import Unmatched
+from state.telling import DECISION, UNDONE, counts_per_day, told_change, told_target
+
+
+def page() -> None:
+    begin_page()
+    page_header("History", "Every decision, with who made it and when. Any single one can be undone.", KEYS)
+    if session.study() is None:
+        empty_state(
+            "No study yet",
+            "Make a study and bring a file of strips; what readers decide is then kept here.",
+            action="Go to Upload",
+            page="pages/upload.py",
+        )
+        return
+    row = session.preprocess_run()
+    history = gather(row)
+    if not len(history.table):
+        empty_state(
+            "No decisions yet",
+            "Label a beat on the Strips page: it is kept here, and can be undone at any time.",
+            action="Go to Strips" if row else "Go to Upload",
+            page="pages/strips.py" if row else "pages/upload.py",
+        )
+        return
+    lost = session.effective(row).unmatched if row else ()
+    summary(history.table, lost)
+    body(history)
+    unmatched(history, lost)
+    left, right = st.columns([0.6, 0.4], gap="medium")
+    with left:
+        per_day(history.table)
+    with right:
+        st.markdown("**Take it with you**")
+        exports(history)
+
+
+@st.fragment
+def body(history: History) -> None:
+    begin_page()
+    history = gather(history.row)
+    decisions_table(history, filters(history))
+
+
+def summary(table: pd.DataFrame, lost: tuple[Unmatched, ...]) -> None:
+    """How many decisions, by how many readers."""
+    made = table[table["action"] == DECISION]
+    undone = int((made["state"] == UNDONE).sum())
+    words = f"**{many(len(made), 'decision')}** by {many(made['reader'].nunique(), 'reader')}, {undone:,} undone"
+    st.markdown(f"{words}, {len(lost):,} without a place in this run." if lost else f"{words}.")
+
+
+def unmatched(history: History, lost: tuple[Unmatched, ...]) -> None:
+    """Decisions that hold, but that the run in hand has no place for."""
+    if not lost:
+        return
+    with st.expander(f"{many(len(lost), 'decision')} without a place in this run", icon=":material/wrong_location:"):
+        st.caption(
+            "They are kept, and hold again in a run that has their beats, such as one with other settings or all files."
+        )
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    "What": [told_target(one.decision.target, history.strips, history.index).words for one in lost],
+                    "Old → new": [told_change(one.decision) for one in lost],
+                    "Who": [one.decision.reader for one in lost],
+                    "Why it has no place": [one.reason for one in lost],
+                }
+            ),
+            hide_index=True,
+            alt="Decisions that found no beat, with the reason",
+        )
+
+
+def per_day(table: pd.DataFrame) -> None:
+    """Who decided how much, day by day."""
+    st.markdown("**By reader and day**")
+    counts = counts_per_day(table, st.context.timezone)
+    st.dataframe(
+        counts.rename(columns=str.capitalize),
+        hide_index=True,
+        column_config={"Day": st.column_config.DateColumn("Day", format="ddd D MMM YYYY")},
+        alt="Decisions and undos per reader and day",
+    )
+
+
+page()
