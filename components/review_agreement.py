@@ -8,8 +8,8 @@ import streamlit as st
 
 from components.downloads import table_download
 from components.frame import told
-from components.review_item import paper
 from components.review_view import View
+from components.theme import ink
 from ecg_engine.agreement import HELD_OUT, NEW, TRAINED, Agreement, agreement, training_parts
 from ecg_engine.figures import confusion_figure
 from state import session
@@ -135,7 +135,7 @@ def _figures(view: View, found: Agreement, wanted: str | None, parts: np.ndarray
     with left:
         figure = confusion_figure(found.matrix, found.classes)
         # Plotly picks black or white by the cell's colour as if the page were white.
-        figure.update_traces(textfont_color=paper().ink.trace)
+        figure.update_traces(textfont_color=ink())
         st.plotly_chart(
             figure,
             key="review_confusion",

@@ -11,6 +11,7 @@ import streamlit as st
 
 from components.picture import picture
 from components.review_view import View
+from components.theme import paper
 from ecg_engine.beat_svg import beat_svg
 from ecg_engine.figures import (
     Paper,
@@ -37,11 +38,6 @@ SOURCE_WORDS = {
     "model": "suggested by a model and accepted",
     "strip": "the label of its strip",
 }
-
-
-def paper() -> Paper:
-    """ECG paper in the theme of the page."""
-    return Paper(theme="dark" if st.context.theme.type == "dark" else "light")
 
 
 def shown_labels(view: View) -> np.ndarray:

@@ -15,6 +15,7 @@ from components.outcome import attempt, begin_page
 from components.settings import changed
 from components.upload_files import FILES, OVERVIEW, view_key
 from components.upload_settings import ALL, settings
+from components.words import many
 from ecg_engine.config import PreprocessConfig
 from state import session
 from state.runs import PREPROCESS, RunRow

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
 
-from state.runs import ALERTS, PREDICT, PREPROCESS, TRAIN
+from state.runs import PREPROCESS
 from tests.browser.reading import Reader, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.real, pytest.mark.timeout(600)]

@@ -1,0 +1,117 @@
+"""Training: what there is to learn from, a network learning live, models beside each other, retraining in one click."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from components.frame import empty_state, page_header
+from components.jobs import busy, job_panel
+from components.keymap import RETRAIN, START
+from components.outcome import attempt, begin_page
+from components.training_data import data_there_is, device_found
+from components.training_models import actions, bring_model, curves, detail, model_list
+from components.training_settings import training_settings
+from ecg_engine.config import TrainConfig
+from state import session
+from state.jobs import Job
+from state.models import ModelRow
+from state.runs import RunRow
+from state.studies import Study
+
+KINDS = ("train", "retrain")
+KEYS = ((START, "Train a new model with these settings"), (RETRAIN, "Retrain on what has been decided by now"))
+
+
+def page() -> None:
+    begin_page()
+    page_header("Training", "Teach a network with the labels as they stand now, and see how it does.", KEYS)
+    study, run = session.study(), session.preprocess_run()
+    if study is None or run is None:
+        empty_state(
+            "Nothing to learn from yet",
+            "Bring a file of strips and preprocess it; its labelled beats are what a network learns from.",
+            action="Go to Upload",
+            page="pages/upload.py",
+        )
+        return
+    models = session.store().models.all(study.id)
+    job_panel(KINDS, draw=live)
+    retrain_row(study, models)
+    if models:
+        st.subheader("Models", anchor=False)
+        chosen = model_list(models)
+        actions(chosen, models)
+        detail(chosen)
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("What there is to learn from", anchor=False)
+        enough = data_there_is(run)
+    with right:
+        st.subheader("Train a new model", anchor=False)
+        train_form(study, run, models, enough)
+        with st.expander("Bring a model", icon=":material/upload:"):
+            bring_model(study)
+
+
+def live(job: Job) -> None:
+    """Loss and accuracy of the epochs so far."""
+    history = pd.DataFrame(job.detail.get("history") or [])
+    if len(history):
+        last = history.iloc[-1]
+        st.caption(
+            f"Epoch {int(last['epoch'])} of {job.detail.get('epochs', '?')}: {last['class_acc']:.1%} of held-out beats "
+            f"right, {last['seconds']:.1f} s an epoch"
+        )
+        curves(history, f"live_{job.id}")
+
+
+def retrain_row(study: Study, models: list[ModelRow]) -> None:
+    """One click: labels as they stand now, a new model, both judged on the same patients."""
+    if not models:
+        return
+    left, right = st.columns([0.25, 0.75], vertical_alignment="center")
+    left.button(
+        "Retrain",
+        key="retrain",
+        type="primary",
+        shortcut=RETRAIN,
+        icon=":material/autorenew:",
+        width="stretch",
+        disabled=busy(KINDS),
+        on_click=attempt,
+        args=(lambda: _submit(study, "retrain", {}),),
+    )
+    right.caption(
+        "Takes every decision made by now, trains with the settings of the current model, and lists the new one beside "
+        "it, both judged on the same held-out patients. The current model stays until you make another current."
+    )
+
+
+def train_form(study: Study, run: RunRow, models: list[ModelRow], enough: bool) -> None:
+    last = session.store().runs.newest(study.id, "train")
+    known = TrainConfig().to_dict().keys()
+    before = TrainConfig.from_dict({k: v for k, v in (last.config if last else {}).items() if k in known})
+    config = training_settings(study, before)
+    device_found()
+    waiting = busy(KINDS)
+    st.button(
+        "Train",
+        key="train",
+        type="secondary" if models else "primary",
+        shortcut=START,
+        icon=":material/play_arrow:",
+        disabled=config is None or waiting or not enough,
+        on_click=attempt,
+        args=(lambda: _submit(study, "train", {"config": config.to_dict(), "runs": [run.id]}) if config else None,),
+    )
+    if waiting:
+        st.caption("A training is under way; it is shown above.")
+
+
+def _submit(study: Study, kind: str, params: dict[str, object]) -> None:
+    session.store().jobs.submit(study.id, kind, params)
+    session.choose(model=None)
+
+
+page()
