@@ -1,4 +1,4 @@
-"""An epoch on the 3,960 strips: windows/s of whole strips encoded once, beside every place of every window anew.
+"""An epoch on the 3,960 strips: windows/s with each beat of a batch encoded once, beside every place encoded anew.
 
 The second is how the old scripts trained: shuffled windows, five encodings each. Both in one run, on the same beats.
 """
@@ -19,8 +19,9 @@ from ecg_engine.preprocess import preprocess
 from ecg_engine.strips import read_strips
 from ecg_engine.training import train
 
-EPOCHS = {"strips": 3, "windows": 1, "scripts": 1}
+EPOCHS = {"stretches": 2, "strips": 2, "windows": 1, "scripts": 1}
 WORDS = {
+    "stretches": "stretches of neighbours, each beat encoded once (what train does)",
     "strips": "whole strips, each beat encoded once",
     "windows": "shuffled windows, each beat of a batch encoded once",
     "scripts": "the scripts' way: shuffled windows, every place encoded",

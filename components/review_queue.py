@@ -124,7 +124,7 @@ def _place(view: View, items: pd.DataFrame, done: np.ndarray) -> int:
     """Where the reader is: at the beat remembered, else at the first one that is open."""
     ids = items["beat_global_id"].to_numpy()
     known = st.session_state.setdefault(_AT, {}).get(view.row.id)
-    wanted = session.chosen_number("beat") if known is None else known
+    wanted = session.chosen_number("item") if known is None else known
     found = np.flatnonzero(ids == wanted) if wanted is not None else np.array([], dtype=int)
     if len(found):
         return int(found[0])
@@ -135,8 +135,8 @@ def _place(view: View, items: pd.DataFrame, done: np.ndarray) -> int:
 def _remember(view: View, beat: dict[str, Any]) -> None:
     number, strip = int(beat["beat_global_id"]), int(beat["source_row"])
     st.session_state.setdefault(_AT, {})[view.row.id] = number
-    if session.chosen_number("beat") != number or session.chosen_number("strip") != strip:
-        session.choose(strip=strip, beat=number)
+    if session.chosen_number("item") != number or session.chosen_number("beat") != number:
+        session.choose(strip=strip, beat=number, item=number)
 
 
 def _progress(items: pd.DataFrame, done: np.ndarray, place: int) -> None:

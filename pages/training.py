@@ -20,6 +20,7 @@ from state.runs import RunRow
 from state.studies import Study
 
 KINDS = ("train", "retrain")
+WAITING = "training_waits_for"
 KEYS = ((START, "Train a new model with these settings"), (RETRAIN, "Retrain on what has been decided by now"))
 
 
@@ -36,7 +37,7 @@ def page() -> None:
         )
         return
     models = session.store().models.all(study.id)
-    job_panel(KINDS, draw=live)
+    show_when_done(job_panel(KINDS, draw=live), models)
     retrain_row(study, models)
     if models:
         st.subheader("Models", anchor=False)
@@ -52,6 +53,15 @@ def page() -> None:
         train_form(study, run, models, enough)
         with st.expander("Bring a model", icon=":material/upload:"):
             bring_model(study)
+
+
+def show_when_done(job: Job | None, models: list[ModelRow]) -> None:
+    """Choose the model that was waited for, once it is there."""
+    if job is not None and not job.active and st.session_state.get(WAITING) == job.id:
+        del st.session_state[WAITING]
+        for model in models:
+            if model.run_id == job.run_id:
+                session.choose(model=model.id)
 
 
 def live(job: Job) -> None:
@@ -110,8 +120,7 @@ def train_form(study: Study, run: RunRow, models: list[ModelRow], enough: bool) 
 
 
 def _submit(study: Study, kind: str, params: dict[str, object]) -> None:
-    session.store().jobs.submit(study.id, kind, params)
-    session.choose(model=None)
+    st.session_state[WAITING] = session.store().jobs.submit(study.id, kind, params).id
 
 
 page()

@@ -42,6 +42,7 @@ ADDRESS = (
     "cluster",
     "prediction",
     "search",
+    "item",
 )
 """What may stand in the address. All but study and reader are a selection within the study."""
 _OF_A_STUDY = ADDRESS[2:]

@@ -98,7 +98,7 @@ def confusion_figure(matrix: npt.ArrayLike, classes: Sequence[Any]) -> go.Figure
             "zmax": 1,
             "xgap": 2,
             "ygap": 2,
-            "colorbar": {"title": {"text": "share of row"}, "tickformat": ".0%", "thickness": 10},
+            "showscale": False,  # the counts are written in, and the scale would take a fifth of the width
             "hovertemplate": "true %{y}, predicted %{x}: %{customdata} (%{z:.0%})<extra></extra>",
         }
     ]

@@ -147,7 +147,7 @@ def test_all_alike_on_a_strip_are_one_step(trained: Opened) -> None:
     pairs = expected.groupby(["source_row", "pred_label_raw"])["beat_global_id"].transform("size")
     place = int(np.flatnonzero(pairs.to_numpy() > 1)[0])
     beat = expected.iloc[place]
-    app = trained.page("review", beat=int(beat["beat_global_id"]))
+    app = trained.page("review", item=int(beat["beat_global_id"]))
     assert at(app) == beat["beat_global_id"], "the address says where the reader was"
     count = int(pairs.iloc[place])
     assert str(count) in app.button(key="review_accept_strip").label
@@ -174,8 +174,14 @@ def test_the_place_and_the_answers_survive_other_pages_and_a_reload(trained: Ope
     app.switch_page("pages/prototypes.py").run()
     app.switch_page("pages/review.py").run()
     assert (at(app), progress(app)) == (here, settled)
-    again = trained.page("review", beat=here)
+    again = trained.page("review", item=here)
     assert (at(again), progress(again)) == (here, settled)
+
+
+def test_a_beat_chosen_elsewhere_does_not_move_the_queue(trained: Opened) -> None:
+    first = at(trained.page("review"))
+    other = int(queue(trained)["beat_global_id"].iloc[5])
+    assert other != first and at(trained.page("review", beat=other)) == first
 
 
 def test_order_and_filters_change_the_queue(trained: Opened) -> None:
