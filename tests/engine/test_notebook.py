@@ -95,7 +95,7 @@ def test_effective_labels_change_the_letters(run: Run) -> None:
     labels[beats.index[0]] = 1
     marks = next(one for one in run_strip_figure(run, row, labels=labels).data if one.name == "beats")
     place = list(marks.customdata).index(beats["beat_global_id"].iloc[0])
-    assert marks.text[place] == "A"
+    assert marks.text[place] == "S"
 
 
 def test_a_beat_beside_its_template_and_three_prototypes(run: Run) -> None:
