@@ -5,6 +5,7 @@ Each side runs in a process of its own, so that its peak memory is its own.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import subprocess
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bench import scripts_way
-from bench.common import DS1, Lap, lap, peak_memory_gb, table
+from bench.common import DS1, SMALL, Lap, lap, peak_memory_gb, table
 
 
 def measure_scripts() -> dict[str, Any]:
@@ -81,6 +82,19 @@ def measure_engine() -> dict[str, Any]:
     return {**_result(laps, len(strips), len(run.beats)), "before_saving": before_saving}
 
 
+def measure_neurokit() -> dict[str, Any]:
+    """neurokit2's own whole pipeline on a sample of strips: seconds a strip."""
+    import neurokit2
+
+    waves, _ = scripts_way.read(SMALL)
+    sample = waves[::11]
+    with lap() as took:
+        for wave in sample:
+            with contextlib.suppress(Exception):  # on some strips it finds too little to go on
+                neurokit2.ecg_process(wave, sampling_rate=len(wave) / 10)
+    return {"seconds": took.processor / len(sample), "strips": len(sample)}
+
+
 def floors() -> dict[str, float]:
     """The least that reading, parsing and filtering can cost here: the bare library calls."""
     import python_calamine
@@ -112,6 +126,7 @@ def _apart(name: str) -> dict[str, Any]:
 
 def main() -> None:
     ours, theirs, least = _apart("measure_engine"), _apart("measure_scripts"), _apart("floors")
+    neurokit = _apart("measure_neurokit")
     computing = {name: laps for name, laps in ours["stages"].items() if not name.startswith("save")}
     wall = sum(one[0] for one in computing.values())
     processor = sum(one[1] for one in computing.values())
@@ -135,6 +150,16 @@ def main() -> None:
             ("strips/s", f"{ours['strips'] / wall:,.0f}", f"{theirs['strips'] / their_wall:,.0f}", ""),
             ("peak memory, GB", f"{ours['before_saving']:.2f}", f"{theirs['peak']:.2f}", ""),
             ("peak memory with saving, GB", f"{ours['peak']:.2f}", "", ""),
+        ],
+    )
+
+    ours_ms, theirs_ms = 1000 * processor / ours["strips"], 1000 * neurokit["seconds"]
+    table(
+        "A strip",
+        ("", "processor ms a strip", "ratio"),
+        [
+            ("engine, reading to prototypes", f"{ours_ms:.2f}", f"{ours_ms / theirs_ms:.3f}"),
+            (f"neurokit2's ecg_process ({neurokit['strips']} strips)", f"{theirs_ms:.1f}", "1"),
         ],
     )
 
