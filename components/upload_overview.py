@@ -11,6 +11,7 @@ from plotly.graph_objects import Figure
 
 from components.downloads import run_downloads, table_download
 from components.outcome import attempt, go
+from components.picture import picture
 from components.words import counted, many, when
 from ecg_engine.config import PreprocessConfig
 from ecg_engine.figures import label_colour, label_letter, pca_figure, small_multiples
@@ -110,7 +111,7 @@ def figures_of(row: RunRow) -> None:
         ("Beats", f"{summary['beats_extracted']:,}", ""),
         ("Usable beats", f"{summary['usable_beats']:,}", ""),
         ("Noise", f"{share:.1%}", f"{summary['noise_beats']:,} beats"),
-        ("Sampling rate", f"{summary['fs']:.1f} Hz", ""),
+        ("Rate (Hz)", f"{summary['fs']:.1f}", ""),
     )
     for place, (label, value, help) in zip(st.columns(len(cells)), cells, strict=True):
         place.metric(label, value, help=help or None)
@@ -118,34 +119,34 @@ def figures_of(row: RunRow) -> None:
 
 def labels_and_noise(row: RunRow) -> None:
     """Counts per label beside the reasons for noise."""
-    left, right = st.columns([0.66, 0.34], gap="large")
+    left, right = st.columns([0.6, 0.4], gap="large")
     with left:
         st.subheader("Labels", anchor=False)
         table = _labels(row.id, session.store().decisions.version(row.study_id), row)
+        lost = [", all beats lost" if emptied else "" for emptied in table["emptied"]]
+        names = zip(table["label"], table["name"], lost, strict=True)
         shown = table.assign(
-            name=[f"{label_letter(label)}  {name}" for label, name in zip(table["label"], table["name"], strict=True)],
+            name=[f"{label_letter(label)}  {name}{gone}" for label, name, gone in names],
             noise_share=table["noise_share"] * 100,
-            note=["all beats lost" if emptied else "" for emptied in table["emptied"]],
         )
         changed = not (table["usable"] == table["usable_now"]).all()
-        names = ["name", "strips", "beats", "noise_share", "usable", *(["usable_now"] if changed else [])]
-        if table["emptied"].any():
-            names.append("note")
+        columns = ["name", "strips", "beats", "noise_share", "usable", *(["usable_now"] if changed else [])]
         st.dataframe(
-            shown[names],
+            shown[columns],
             hide_index=True,
-            height=38 + 35 * len(shown),
+            height="content",
             alt="Strips, beats and noise of each label",
             column_config={
                 "name": "Label",
-                "strips": st.column_config.NumberColumn("Strips"),
-                "beats": st.column_config.NumberColumn("Beats", help="By the label of their strip"),
+                "strips": st.column_config.NumberColumn("Strips", format="localized"),
+                "beats": st.column_config.NumberColumn("Beats", format="localized", help="By the label of their strip"),
                 "noise_share": st.column_config.ProgressColumn(
                     "Noise", format="%.1f %%", min_value=0, max_value=100, color="gray"
                 ),
-                "usable": st.column_config.NumberColumn("Usable"),
-                "usable_now": st.column_config.NumberColumn("Usable now", help="As your decisions have it"),
-                "note": "",
+                "usable": st.column_config.NumberColumn("Usable", format="localized"),
+                "usable_now": st.column_config.NumberColumn(
+                    "Usable now", format="localized", help="As the decisions by now have it"
+                ),
             },
         )
     with right:
@@ -157,14 +158,20 @@ def labels_and_noise(row: RunRow) -> None:
             return
         total = max(row.summary["noise_beats"], 1)
         st.dataframe(
-            pd.DataFrame({"reason": list(reasons), "beats": list(reasons.values())}),
+            pd.DataFrame(
+                {
+                    "reason": list(reasons),
+                    "beats": list(reasons.values()),
+                    "share": [count / total * 100 for count in reasons.values()],
+                }
+            ),
             hide_index=True,
+            height="content",
             alt=f"Reasons for noise: {counted(reasons)}",
             column_config={
-                "reason": st.column_config.TextColumn("Reason", width="medium"),
-                "beats": st.column_config.ProgressColumn(
-                    "Beats", format="%d", min_value=0, max_value=total, color="gray"
-                ),
+                "reason": st.column_config.TextColumn("Reason", width=220),
+                "beats": st.column_config.NumberColumn("Beats", format="localized"),
+                "share": st.column_config.NumberColumn("Of noise", format="%.0f %%"),
             },
         )
         if sum(reasons.values()) > row.summary["noise_beats"]:
@@ -183,7 +190,7 @@ def shapes(row: RunRow) -> None:
     with left:
         st.subheader("Class templates", anchor=False)
         if run.class_templates:
-            st.html(_templates(row.id, run))
+            picture(_templates(row.id, run), key="class_templates")
             st.caption("The middle beat of each label, noise left out; all in one scale. The upright is the R-peak.")
         else:
             st.write("No label has usable beats, so there are no templates.")
@@ -243,8 +250,8 @@ def _templates(run_id: str, _run: Run) -> str:
         frames,
         title="Class templates",
         columns=2 if len(frames) < 9 else 3,
-        frame_width=240 if len(frames) < 9 else 160,
-        frame_height=110,
+        frame_width=200 if len(frames) < 9 else 130,
+        frame_height=96,
         centre_sample=round(_run.config.pre_sec * _run.fs),
     )
 
@@ -267,7 +274,8 @@ def skipped(row: RunRow) -> None:
     if table.empty:
         st.markdown(":material/check: Every row was read and has beats.")
         return
-    reasons = counted({str(kind): int(n) for kind, n in table["kind"].value_counts().items()})
+    kinds = {str(kind): int(n) for kind, n in table["kind"].value_counts().items()}
+    reasons = counted(kinds) if len(kinds) > 1 else next(iter(kinds))
     with st.expander(f"{many(len(table), 'skipped row')}: {reasons}", icon=":material/playlist_remove:"):
         shown = pd.DataFrame(
             {
