@@ -160,15 +160,36 @@ def columns_asked(study: Study, files: Sequence[Looked]) -> dict[str, dict[str, 
 def file_list(study: Study, files: Sequence[Looked]) -> Looked | None:
     """All files in a table, one of them to look at more closely, and the ways out and back in. Returns that one."""
     if files:
-        st.dataframe(_table(study, files), hide_index=True, alt=f"{many(len(files), 'file')} of the study")
+        alt = f"{many(len(files), 'file')} of the study"
+        st.dataframe(_table(study, files), hide_index=True, height="content", placeholder="–", alt=alt)
     for one in files:
         if one.problem:
             st.error(f"{one.problem} The other files are read all the same.", icon=":material/error:")
+    _lonely(study, files)
+    return _picker(study, files) if files else None
+
+
+def _lonely(study: Study, files: Sequence[Looked]) -> None:
     alone = _lonely_companions(study, files)
-    if alone:
-        st.warning(f"Without the .hea file of their record, these are not read: {listed(alone)}.")
-    shown = _picker(study, files) if files else None
-    return shown
+    if not alone:
+        return
+    names = listed([file.name for file in alone])
+    left, right = st.columns([0.83, 0.17], vertical_alignment="center")
+    left.warning(f"Without the .hea file of their record, these are not read: {names}.")
+
+    def out() -> str:
+        for file in alone:
+            session.store().files.remove(file.id)
+        return f"{names} taken out; dropped again, they are back."
+
+    right.button(
+        "Take out",
+        key="take_out_alone",
+        icon=":material/remove_circle:",
+        width="stretch",
+        on_click=attempt,
+        args=(out,),
+    )
 
 
 def _table(study: Study, files: Sequence[Looked]) -> pd.DataFrame:
@@ -191,17 +212,17 @@ def _table(study: Study, files: Sequence[Looked]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _lonely_companions(study: Study, files: Sequence[Looked]) -> list[str]:
+def _lonely_companions(study: Study, files: Sequence[Looked]) -> list[SourceFile]:
     everything = session.store().files.all(study.id)
     read = {other.id for one in files for other in companions_of(one.file, everything)}
-    return [file.name for file in everything if is_companion(file) and file.id not in read]
+    return [file for file in everything if is_companion(file) and file.id not in read]
 
 
 def _picker(study: Study, files: Sequence[Looked]) -> Looked:
     by_id = {one.file.id: one for one in files}
     key = f"file_shown_{study.id}"
     if st.session_state.get(key) not in by_id:
-        st.session_state[key] = next((one.file.id for one in files if not one.ready), files[0].file.id)
+        st.session_state[key] = _first_to_see(files)
     shape = [0.49, 0.17, 0.17, 0.17] if len(files) > 1 else [0.83, 0.01, 0.01, 0.17]
     choice, back, forth, out = st.columns(shape, vertical_alignment="bottom")
     choice.selectbox("File", list(by_id), format_func=lambda id: by_id[id].file.name, key=key, persist_state="session")
@@ -228,6 +249,12 @@ def _picker(study: Study, files: Sequence[Looked]) -> Looked:
         args=(lambda: _take_out(study, by_id[ids[at]].file),),
     )
     return by_id[ids[at]]
+
+
+def _first_to_see(files: Sequence[Looked]) -> str:
+    """The file that waits for its columns to be named, else the first."""
+    waiting = [one for one in files if one.preview is not None and not one.ready]
+    return (waiting or list(files))[0].file.id
 
 
 def _take_out(study: Study, file: SourceFile) -> str:
@@ -283,6 +310,8 @@ def look_closer(study: Study, one: Looked) -> None:
     if found.unreadable_labels:
         texts = counted(found.unreadable_labels)
         st.warning(f"These labels are none of the list, so their rows count as unlabelled: {texts}.")
+    if found.rows.empty:
+        return
     rows = found.rows.assign(row=[place_in_file(one.file.name, row) for row in found.rows["row"]])
     rows["fs"] = rows["fs"].where(rows["fs"] > 0)
     rows["patient"] = [("" if value == -1 else str(value)) for value in rows["patient"]]
