@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import postgres_server as postgres_server
+
 # Before anything loads torch or scikit-learn: tests share few cores with the servers and workers that they start, and
 # threads that wait for each other by spinning make every one of them crawl.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
