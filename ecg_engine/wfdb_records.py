@@ -1,4 +1,4 @@
-"""WFDB records (PhysioNet's .hea and .dat): one lead, cut into strips (spec section 2, issue: many formats)."""
+"""WFDB records (PhysioNet's .hea and .dat): one lead, cut into strips."""
 
 from __future__ import annotations
 
