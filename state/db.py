@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import OperationalError
 
 from state.errors import StoreError
 from state.paths import data_folder
@@ -82,16 +83,36 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 @contextmanager
+def answering(engine: Engine) -> Iterator[None]:
+    """Turn what the database itself cannot do (gone, locked, disk full) into a sentence with a remedy.
+
+    Raises
+    ------
+    StoreError
+        Nothing of the transaction was stored then.
+    """
+    try:
+        yield
+    except OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
+        where = engine.url.render_as_string(hide_password=True)
+        raise StoreError(
+            f"The database {where} does not answer: {reason}. Nothing of this step was stored. Check that it runs and "
+            "that its disk has room, then try again."
+        ) from error
+
+
+@contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads: one consistent view."""
-    with engine.connect() as connection, connection.begin():
+    with answering(engine), engine.connect() as connection, connection.begin():
         yield connection
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that writes, committed at the end; on SQLite it takes the write lock at once."""
-    with engine.connect() as connection:
+    with answering(engine), engine.connect() as connection:
         connection = connection.execution_options(writing=True)
         with connection.begin():
             yield connection
@@ -109,8 +130,13 @@ def migrate(engine: Engine) -> None:
     Raises
     ------
     StoreError
-        If the database was written by a newer version of the app.
+        If the database does not answer, or was written by a newer version of the app.
     """
+    with answering(engine):
+        _migrate(engine)
+
+
+def _migrate(engine: Engine) -> None:
     if _revision(engine) == REVISION:
         return
     # Here, not above: alembic takes a quarter of a second that an up-to-date start need not spend.

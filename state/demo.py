@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import sleepecg
 
+from ecg_engine.errors import EngineError
 from ecg_engine.simulate import simulate_strips
 from state.plain import now
 from state.store import Store, open_store
@@ -79,10 +80,14 @@ def _csv(table: pd.DataFrame) -> bytes:
 
 def main() -> int:
     """Make the demo study if the store has none; its jobs go on after this ends."""
-    store = open_store()
-    study = ensure_demo(store)
-    print(f"The demo study is ready ({len(store.files.all(study.id))} files).")
-    store.close()
+    try:
+        store = open_store()
+        study = ensure_demo(store)
+        print(f"The demo study is ready ({len(store.files.all(study.id))} files).")
+        store.close()
+    except (EngineError, OSError) as error:
+        print(f"The store cannot be opened: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from ecg_engine.errors import InputError
+from ecg_engine.files import atomic_write
 from state.work import NewModel, Outcome, Work
 
 
@@ -25,7 +26,7 @@ def slow(work: Work) -> Outcome:
     history = list(work.detail.get("history", [])) if done else []
     for epoch in range(done + 1, work.params.get("epochs", 1000) + 1):
         time.sleep(0.02)
-        state.write_text(str(epoch))
+        atomic_write(state, lambda draft, epoch=epoch: draft.write_text(str(epoch)))  # the worker may be killed here
         history.append(epoch)
         work.tell(history=history)
         work.progress(f"epoch {epoch}", epoch / 1000)

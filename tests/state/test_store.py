@@ -11,17 +11,19 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import insert, text
+from sqlalchemy import event, insert, text
 from sqlalchemy.exc import IntegrityError
 
 from state import db, schema
 from state.db import REVISION, connect, database_url, migrate, writing
+from state.decisions import decide
 from state.errors import NotFoundError, StoreError
 from state.models import add_alerts, add_model
 from state.plain import new_id, plain
 from state.runs import finish_run
 from state.store import Store, open_store
 from state.studies import Study
+from state.targets import strip_target
 
 
 def test_migrations_make_the_tables_that_the_code_uses(store: Store) -> None:
@@ -208,3 +210,25 @@ def test_ids_sort_by_time() -> None:
     ids = [new_id() for _ in range(500)]
     assert len(set(ids)) == 500
     assert ids[0] <= ids[-1]
+
+
+def test_a_database_that_does_not_answer_is_told_without_its_password(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"does not answer.*Nothing of this step was stored") as told:
+        open_store("postgresql://someone:secret@127.0.0.1:1/review", tmp_path)
+    assert "secret" not in str(told.value) and "127.0.0.1:1/review" in str(told.value)
+
+
+def test_a_disk_that_fills_up_while_a_decision_is_stored_is_told(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'review.db'}", tmp_path)
+    study = store.studies.create("Ward 3")
+    with writing(store.engine) as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+    event.listen(store.engine, "begin", lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {pages}"))
+    many = [
+        decide(study.id, "Dr Test", strip_target("ab" * 32), "note", "x" * 3000, id=f"decision-{number}")
+        for number in range(200)
+    ]
+    with pytest.raises(StoreError, match=r"full.*Nothing of this step was stored"):
+        store.decisions.add(many)
+    assert store.decisions.listing(study.id) == []
+    store.close()
