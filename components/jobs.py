@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from components.frame import told
+from components.keymap import STOP
+from components.outcome import attempt
 from state import session
 from state.jobs import CANCELLED, FAILED, INTERRUPTED, QUEUED, Job
 
@@ -63,18 +65,24 @@ def _live(job_id: str, draw: Draw | None) -> None:
         left, right = st.columns([0.8, 0.2], vertical_alignment="bottom")
         waiting = "waits for the job before it" if job.status == QUEUED else job.message or "starts"
         left.progress(min(max(job.share, 0.0), 1.0), text=f"**{word}**: {waiting}, {job.seconds:.0f} s")
-        if right.button(
+        # In a callback: a rerun asked for here would fail when the click comes with a run of the whole page.
+        right.button(
             "Stopping…" if job.cancel_requested else "Stop",
             key=f"stop_{job.id}",
+            shortcut=STOP,
             icon=":material/stop:",
             disabled=job.cancel_requested,
             width="stretch",
-        ):
-            session.store().jobs.cancel(job.id)
-            st.rerun(scope="fragment")
+            on_click=attempt,
+            args=(lambda: _stop(job.id),),
+        )
         if draw is not None:
             draw(job)
         _log(job)
+
+
+def _stop(job_id: str) -> None:
+    session.store().jobs.cancel(job_id)
 
 
 def _ended_badly(job: Job) -> None:
@@ -87,7 +95,8 @@ def _ended_badly(job: Job) -> None:
         elif job.status == FAILED:
             st.error(f"{word} failed. {job.error or ''}", icon=":material/error:")
         left, middle, _ = st.columns([0.2, 0.2, 0.6])
-        again = "Resume" if job.kind in ("train", "retrain") and job.status != FAILED else "Try again"
+        # Only what was interrupted has kept its epochs; what was stopped begins anew.
+        again = "Resume" if job.kind in ("train", "retrain") and job.status == INTERRUPTED else "Try again"
         if left.button(again, key=f"resume_{job.id}", icon=":material/replay:", type="primary", width="stretch"):
             with told():
                 session.store().jobs.resume(job.id)

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from components.downloads import run_downloads, table_download
+from components.keymap import UNDO
 from components.outcome import attempt
 from components.theme import ink
 from components.words import listed, many, when
@@ -19,6 +20,7 @@ from state.importing import import_bundle
 from state.models import ModelRow
 from state.studies import Study
 
+_BEFORE = "current_before"
 STATUS = {"current": "current", "candidate": "candidate", "former": "former"}
 FIGURES = {
     "class_acc": "Right on held-out beats",
@@ -89,15 +91,29 @@ def actions(model: ModelRow, models: Sequence[ModelRow]) -> None:
     store = session.store()
     first, second, third = st.columns(3)
     current = next((other for other in models if other.current), None)
-    with first.popover("Make current", icon=":material/verified:", width="stretch", disabled=model.current):
-        before = f" instead of {current.name}" if current else ""
-        st.write(f"**{model.name}** will predict{before} from now on. Earlier predictions stay; you can change back.")
-
-        def make() -> str:
-            store.models.make_current(model.id)
-            return f"{model.name} is the current model. {current.name} can be made current again." if current else ""
-
-        st.button("Yes, make it current", key="make_current", type="primary", on_click=attempt, args=(make,))
+    before = next((other for other in models if other.id == st.session_state.get(_BEFORE) and not other.current), None)
+    if model.current and before is not None:
+        first.button(
+            f"Back to {before.name}",
+            key="current_back",
+            icon=":material/undo:",
+            shortcut=UNDO,
+            width="stretch",
+            help=f"Makes {before.name} the current model again.",
+            on_click=attempt,
+            args=(lambda: _make_current(before, None),),
+        )
+    else:
+        with first.popover("Make current", icon=":material/verified:", width="stretch", disabled=model.current):
+            instead = f" instead of {current.name}" if current else ""
+            st.write(f"**{model.name}** will predict{instead} from now on. Earlier predictions stay; you can go back.")
+            st.button(
+                "Yes, make it current",
+                key="make_current",
+                type="primary",
+                on_click=attempt,
+                args=(lambda: _make_current(model, current),),
+            )
     with second.popover("Rename", icon=":material/edit:", width="stretch"), st.form("rename_model", border=False):
         name = st.text_input("Name of the model", value=model.name, key=f"name_{model.id}")
         st.form_submit_button("Rename", on_click=lambda: attempt(lambda: _rename(model)))
@@ -114,6 +130,13 @@ def actions(model: ModelRow, models: Sequence[ModelRow]) -> None:
         disabled=not path.exists(),
         help="One file that predicts anywhere: weights, labels, prototypes, settings and figures.",
     )
+
+
+def _make_current(model: ModelRow, instead: ModelRow | None) -> str:
+    session.store().models.make_current(model.id)
+    session.choose(model=model.id)
+    st.session_state[_BEFORE] = instead.id if instead else None
+    return f"{model.name} is the current model."
 
 
 def _rename(model: ModelRow) -> str:
@@ -214,9 +237,11 @@ def _curves(model: ModelRow) -> None:
         curves(history, "training_curves")
 
 
-def curves(history: pd.DataFrame, key: str) -> None:
-    """Loss and accuracy by epoch, so far."""
+def curves(history: pd.DataFrame, key: str, epochs: int | None = None) -> None:
+    """Loss and accuracy by epoch, so far; with ``epochs``, the axis leaves room for those to come."""
     figure = curves_figure(history)
+    if epochs:
+        figure.update_xaxes(range=[0, epochs + 0.5], **({"dtick": 1} if epochs <= 15 else {"dtick": None}))
     st.plotly_chart(figure, key=key, config={"displayModeBar": False}, alt=str(figure.layout.meta["alt"]))
 
 

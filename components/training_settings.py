@@ -15,15 +15,16 @@ BASIC = (
             Setting(
                 "model",
                 "Network",
-                "The hybrid one also compares each beat with the prototypes, and learns what noise looks like.",
-                choices={"hybrid": "Hybrid (shape, context, prototypes)", "context": "Context only (shape, context)"},
+                "Both see a beat's shape and its neighbours. The hybrid one also compares it with the prototypes, and "
+                "learns what noise looks like.",
+                choices={"hybrid": "Hybrid", "context": "Context only"},
             ),
             Setting("epochs", "Epochs", "How often all strips are gone through. The best epoch is kept."),
             Setting(
                 "split",
                 "Held out",
                 "Figures count only on patients that the model has not seen. By beats, they flatter.",
-                choices={"patient": "Whole patients", "beat": "Single beats (flatters)"},
+                choices={"patient": "Whole patients", "beat": "Single beats"},
             ),
         ),
     ),

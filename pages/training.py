@@ -7,7 +7,7 @@ import streamlit as st
 
 from components.frame import empty_state, page_header
 from components.jobs import busy, job_panel
-from components.keymap import RETRAIN, START
+from components.keymap import RETRAIN, START, STOP, UNDO
 from components.outcome import attempt, begin_page
 from components.training_data import data_there_is, device_found
 from components.training_models import actions, bring_model, curves, detail, model_list
@@ -21,7 +21,12 @@ from state.studies import Study
 
 KINDS = ("train", "retrain")
 WAITING = "training_waits_for"
-KEYS = ((START, "Train a new model with these settings"), (RETRAIN, "Retrain on what has been decided by now"))
+KEYS = (
+    (START, "Train a new model with these settings"),
+    (RETRAIN, "Retrain on what has been decided by now"),
+    (STOP, "Stop the work under way"),
+    (UNDO, "Back to the model that was current before"),
+)
 
 
 def page() -> None:
@@ -73,7 +78,7 @@ def live(job: Job) -> None:
             f"Epoch {int(last['epoch'])} of {job.detail.get('epochs', '?')}: {last['class_acc']:.1%} of held-out beats "
             f"right, {last['seconds']:.1f} s an epoch"
         )
-        curves(history, f"live_{job.id}")
+        curves(history, f"live_{job.id}", job.detail.get("epochs"))
 
 
 def retrain_row(study: Study, models: list[ModelRow]) -> None:

@@ -10,7 +10,7 @@ from components import upload_files as files
 from components import upload_overview as overview
 from components.frame import page_header
 from components.jobs import busy, job_panel
-from components.keymap import NEXT_ITEM, PREVIOUS_ITEM, START, UNDO
+from components.keymap import NEXT_ITEM, PREVIOUS_ITEM, START, STOP, UNDO
 from components.outcome import attempt, begin_page
 from components.settings import changed
 from components.upload_files import FILES, OVERVIEW, view_key
@@ -23,6 +23,7 @@ from state.studies import Study
 
 KEYS = (
     (START, "Preprocess the files"),
+    (STOP, "Stop the work under way"),
     (NEXT_ITEM, "Next file"),
     (PREVIOUS_ITEM, "Previous file"),
     (UNDO, "Put back the file taken out last"),

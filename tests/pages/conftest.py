@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 from ecg_engine.artifacts import load_run
@@ -137,6 +138,22 @@ def _further(before: Path, folder: Path, steps: list[tuple[str, dict[str, Any]]]
         job_done(store, study.id, kind, params)
     store.close()
     return folder
+
+
+@pytest.fixture(autouse=True)
+def through_the_door(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages are reached through app.py, as in a browser.
+
+    AppTest lets Streamlit forget between runs that the app calls ``st.navigation``; it then takes the folder named
+    ``pages`` for its older kind of app, and runs a page alone.
+    """
+    begin = PagesManager.__init__
+
+    def begin_new(manager: PagesManager, *args: Any, **kwargs: Any) -> None:
+        PagesManager.uses_pages_directory = False
+        begin(manager, *args, **kwargs)
+
+    monkeypatch.setattr(PagesManager, "__init__", begin_new)
 
 
 @pytest.fixture

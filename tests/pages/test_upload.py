@@ -18,7 +18,7 @@ from state.deciding import decide
 from state.runs import PREPROCESS
 from state.seeding import target_of
 from tests.pages.conftest import FILE, N_PER_LABEL, SKIPPED_ROWS, Opened, small_table
-from tests.pages.test_app import texts
+from tests.pages.test_app import address, texts
 
 CSV = "text/csv"
 ROWS = sum(N_PER_LABEL.values()) + SKIPPED_ROWS
@@ -255,7 +255,7 @@ def test_an_earlier_run_can_be_taken_in_hand(preprocessed: Opened, jobs_now: Non
     assert box.value == newest.id
     box.select(first.id)
     app.run()
-    assert app.query_params["run"] == [first.id]
+    assert address(app, "run") == first.id
     assert {one.label: one.value for one in app.metric}["Strips"] == f"{first.summary['strips']}"
 
 
