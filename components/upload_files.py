@@ -18,6 +18,7 @@ from ecg_engine.errors import EngineError
 from ecg_engine.labels import label_name
 from ecg_engine.strips import Columns, Preview
 from state import session
+from state.demo import KEY as DEMO
 from state.errors import StoreError
 from state.files import SourceFile
 from state.previews import TAKEN, companions_of, ending, is_companion, is_record, place_in_file, preview_of, rate_of
@@ -68,7 +69,13 @@ def drop_zone(study: Study | None) -> None:
     key = f"upload_{turn}"
     st.file_uploader(
         "Drop spreadsheets (one strip in each row) or WFDB records here"
-        + (f"; they join the study “{study.name}”" if study else ""),
+        + (
+            "; a study is made for them"
+            if _takes_none(study)
+            else f"; they join the study “{study.name}”"
+            if study
+            else ""
+        ),
         accept_multiple_files=True,
         key=key,
         on_change=attempt,
@@ -80,6 +87,11 @@ def drop_zone(study: Study | None) -> None:
         {"taken": st.success, "known": st.info, "refused": st.error}[kind](text)
 
 
+def _takes_none(study: Study | None) -> bool:
+    """Whether files need a study of their own: there is none, or it is the demo, which keeps to what it shows."""
+    return study is None or study.key == DEMO
+
+
 def _take(uploads: Sequence[Any]) -> str | None:
     if not uploads:
         return None
@@ -89,7 +101,7 @@ def _take(uploads: Sequence[Any]) -> str | None:
         if ending(upload.name) not in TAKEN:
             said.append(("refused", f"**{upload.name}** was not taken: {_kinds(upload.name)}"))
             continue
-        if session.study() is None:
+        if _takes_none(session.study()):
             name = PurePosixPath(upload.name).stem.replace("_", " ").strip() or "New study"
             session.choose(study=store.studies.create(name).id)
         try:

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from ecg_engine.artifacts import load_run
 from ecg_engine.labels import label_name
+from state import demo
 from state.anchors import beat_index
 from state.deciding import decide
 from state.runs import PREPROCESS
@@ -66,6 +67,16 @@ def test_a_file_without_a_study_makes_one_of_its_name(with_files: Opened) -> Non
     assert study.name == "night shift"
     assert files_of(with_files) == ["night_shift.csv"]
     assert "Taken in: **night_shift.csv**" in texts(app)
+
+
+def test_a_file_dropped_on_the_demo_makes_a_study_of_its_own(empty: Opened) -> None:
+    shown, _ = empty.store.studies.ensure(demo.KEY, demo.NAME)
+    empty.store.studies.restore(shown.id)
+    app = Opened(empty.store, shown).page("upload")
+    drop(app, ("night_shift.csv", small_table()))
+    made = empty.store.studies.all()[-1]
+    assert made.name == "night shift" and made.id != shown.id
+    assert empty.store.files.all(shown.id) == []
 
 
 def test_what_is_no_table_is_refused_by_name_and_the_others_stay(empty: Opened) -> None:
