@@ -88,3 +88,12 @@ def test_the_app_keeps_to_itself() -> None:
     assert config["client"]["showErrorDetails"] == "none"
     assert config["client"]["toolbarMode"] == "viewer"
     assert {"light", "dark"} <= config["theme"].keys()
+
+
+def test_every_module_stands_in_the_architecture() -> None:
+    text = (REPOSITORY / "docs" / "architecture.md").read_text()
+    for path in MODULES:
+        inner = path.relative_to(REPOSITORY).with_suffix("").parts[1:]
+        if "migrations" not in inner and inner != ("__init__",):
+            name = "/".join(inner).replace("/__init__", "/")
+            assert f"- `{name}`:" in text, f"{path.name}: give it a line in docs/architecture.md"
