@@ -30,6 +30,10 @@ NOISE_WORDS = {
     "edge": "restless at its ends",
     "small_cluster": "shape too rare within its label",
 }
+_REMEDY = (
+    "Bring more strips of it, or, if its beats are good, preprocess again with a lower “Groups smaller than” "
+    "(Files and settings, More settings)."
+)
 STRIPS_PAGE = "pages/strips.py"
 
 
@@ -67,13 +71,25 @@ def warnings(row: RunRow, waiting: bool, again: Any) -> None:
     if newer or files != set(row.files):
         _out_of_date(row, newer.beats, files, waiting, again)
     for text in summary.get("warnings", ()):
-        if any(text.startswith(name) for name in emptied):
-            st.error(f"{text} No model can learn this label from this run.", icon=":material/error:")
-        elif "skipped" not in text:  # they are listed below, one by one
+        if any(text.startswith(f"{name} lost all") for name in emptied):
+            st.error(f"{text} No model can learn this label from this run. {_REMEDY}", icon=":material/error:")
+        elif text.startswith("None of the"):
+            st.error(f"{_in_words(text)} {_REMEDY}", icon=":material/error:")
+        elif "rows were skipped" not in text:  # they are listed below, one by one
             st.warning(text, icon=":material/warning:")
+    unknown = int(summary.get("unknown_patient_rows") or 0)
+    if unknown and "patient" not in summary.get("columns_missing", ()):
+        verb, each = ("has", "it counts") if unknown == 1 else ("have", "each counts")
+        st.warning(f"{many(unknown, 'strip')} {verb} no patient; {each} as a patient of its own.")
     lost = int(summary.get("decisions_unmatched") or 0)
     if lost:
         st.warning(f"{many(lost, 'decision')} found no beat or strip in this run; they are kept and listed in History.")
+
+
+def _in_words(text: str) -> str:
+    for name, words in NOISE_WORDS.items():
+        text = text.replace(f"{name}: ", f"{words}: ")
+    return text
 
 
 def _out_of_date(row: RunRow, beats: int, files: set[str], waiting: bool, again: Any) -> None:

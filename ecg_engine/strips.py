@@ -21,7 +21,7 @@ from ecg_engine.preview import Preview, preview
 from ecg_engine.progress import Progress, silent
 from ecg_engine.sources import open_source
 from ecg_engine.tables import NO_PATIENT, Columns, read_label, read_patient
-from ecg_engine.waves import RowSkipped, check_wave, resample
+from ecg_engine.waves import EXCEL_CELL_LIMIT, RowSkipped, check_wave, resample
 
 __all__ = ["SKIPPED_COLUMNS", "Columns", "Preview", "ReadReport", "Strips", "preview", "read_strips", "strip_hashes"]
 
@@ -189,7 +189,12 @@ def read_strips(
     table = pd.DataFrame(skipped, columns=list(SKIPPED_COLUMNS))
     if not waves:
         counts = ", ".join(f"{kind}: {n}" for kind, n in table["kind"].value_counts().items())
-        raise InputError(f"none of the {total} rows can be used ({counts})", where=", ".join(found))
+        raise InputError(
+            f"none of the {total} rows can be used ({counts})",
+            where=", ".join(found),
+            remedy=f"A usable row has one cell with at least {config.min_samples} numbers parted by commas, not all "
+            f"alike and not cut off by Excel, which keeps {EXCEL_CELL_LIMIT:,} characters (a CSV file keeps all).",
+        )
     source_row, patient, label_ids, source_file, file_row = zip(*kept, strict=True)
     hashes = strip_hashes(waves, patient)
     fs, resampled = _to_one_rate(waves, rates)

@@ -95,7 +95,8 @@ def _warnings(summary: Mapping[str, Any], config: PreprocessConfig) -> list[str]
     ]
     for column in summary["columns_missing"]:
         meaning = "its rows are unlabelled" if column == "label" else "its patients are unknown"
-        texts.append(f"A file has no {column} column: {meaning}.")
+        files = ", ".join(name for name, found in summary["columns"].items() if found[column] is None)
+        texts.append(f"{files} has no {column} column: {meaning}.")
     if summary["unreadable_labels"]:
         texts.append(f"Labels that are none of the list count as unlabelled ({_counts(summary['unreadable_labels'])}).")
     if summary["rows_skipped"]:

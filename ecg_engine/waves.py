@@ -61,7 +61,8 @@ def parse_wave(cell: object) -> NDArray[np.float32]:
     if len(cell) == EXCEL_CELL_LIMIT:
         raise RowSkipped(
             "wave cut off by Excel",
-            f"wave cut off by Excel: the cell has exactly {EXCEL_CELL_LIMIT} characters, the most that Excel keeps",
+            f"wave cut off by Excel: the cell has exactly {EXCEL_CELL_LIMIT} characters, the most that Excel keeps; "
+            "export it as CSV",
         )
     text = cell.strip(" ,\t\r\n")
     if _has_blanks(text):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from pathlib import PurePath
 
-from ecg_engine.bundle import BUNDLE_FILE, load
+from ecg_engine.bundle import BUNDLE_FILE, Bundle, load
 from ecg_engine.errors import EngineError
 from state.db import writing
 from state.errors import StoreError
 from state.models import ModelRow, add_model
-from state.plain import new_id
-from state.runs import TRAIN, finish_run
+from state.plain import new_id, now
+from state.runs import TRAIN, enter_run, finish_run
 from state.store import Store
+from state.studies import MAX_NAME
 
 
 def import_bundle(store: Store, study_id: str, name: str, content: bytes) -> ModelRow:
@@ -41,23 +44,28 @@ def import_bundle(store: Store, study_id: str, name: str, content: bytes) -> Mod
         draft.write_bytes(content)
         bundle = load(draft)
         draft.replace(folder / BUNDLE_FILE)
+        model_id = _enter(store, study_id, run_id, relative, name, bundle)
     except (OSError, EngineError) as error:
-        draft.unlink(missing_ok=True)
-        if folder.exists():
-            folder.rmdir()
+        shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, EngineError):
             raise
-        raise StoreError(f"{name} could not be kept: {error}. Free some space, then try again.") from error
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        why = "the disk is full" if full else str(error.strerror or error)
+        raise StoreError(f"{name} could not be kept: {why}. Free some space, then try again.") from error
+    return store.models.get(model_id)
+
+
+def _enter(store: Store, study_id: str, run_id: str, relative: str, name: str, bundle: Bundle) -> str:
     config = {**bundle.train.to_dict(), "imported": name}
-    store.runs.start(run_id, study_id, TRAIN)
     with writing(store.engine) as connection:
+        enter_run(connection, run_id, study_id, TRAIN, now())
         finish_run(connection, run_id, status="done", folder=relative, config=config, summary=dict(bundle.metrics))
-        model_id = add_model(
+        return add_model(
             connection,
             study_id=study_id,
             run_id=run_id,
             kind=bundle.model,
             bundle=f"{relative}/{BUNDLE_FILE}",
             metrics=bundle.metrics,
+            name=" ".join(PurePath(name).stem.split())[:MAX_NAME].strip(),
         )
-    return store.models.rename(model_id, PurePath(name).stem or "Imported model")

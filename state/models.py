@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, select, update
 
+from ecg_engine.bundle import Bundle, load
+from ecg_engine.errors import BundleError
 from state import schema
 from state.db import reading, writing
 from state.errors import NotFoundError
@@ -101,6 +103,19 @@ class Models:
         """The model's bundle."""
         return self._data / model.bundle
 
+    def open(self, model: ModelRow) -> Bundle:
+        """Load the model's bundle.
+
+        Raises
+        ------
+        BundleError
+            If its file is damaged or gone; the message begins with the model's name, as it stands on the screen.
+        """
+        try:
+            return load(self.path(model))
+        except BundleError as error:
+            raise BundleError(f"{model.name}: {error}") from error
+
     def make_current(self, model_id: str) -> ModelRow:
         """Let a model predict from now on; the one before becomes a former one."""
         model = self.get(model_id)
@@ -128,6 +143,7 @@ def add_model(
     bundle: str,
     metrics: Mapping[str, Any],
     comparison: Mapping[str, Any] | None = None,
+    name: str = "",
 ) -> str:
     """Enter a model: the first of a study is its current one, later ones are candidates. Returns its id."""
     table = schema.models
@@ -138,7 +154,7 @@ def add_model(
         "id": new_id(),
         "study_id": study_id,
         "run_id": run_id,
-        "name": f"Model {len(earlier) + 1}",
+        "name": name or f"Model {len(earlier) + 1}",
         "kind": kind,
         "bundle": bundle,
         "metrics": dict(metrics),

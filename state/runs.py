@@ -116,23 +116,26 @@ class Runs:
                 values = {"status": "running", "decisions_until": until, "finished_at": None}
                 connection.execute(update(table).where(table.c.id == run_id).values(**values))
                 return until
-            connection.execute(
-                table.insert(),
-                {
-                    "id": run_id,
-                    "study_id": study_id,
-                    "kind": kind,
-                    "status": "running",
-                    "config": {},
-                    "engine_version": __version__,
-                    "parents": [],
-                    "files": [],
-                    "summary": {},
-                    "decisions_until": until,
-                    "created_at": until,
-                },
-            )
+            enter_run(connection, run_id, study_id, kind, until)
         return until
+
+
+def enter_run(connection: Connection, run_id: str, study_id: str, kind: str, until: datetime) -> None:
+    """Enter a new run; ``until`` is when it begins, and the decisions stored up to then count."""
+    row = {
+        "id": run_id,
+        "study_id": study_id,
+        "kind": kind,
+        "status": "running",
+        "config": {},
+        "engine_version": __version__,
+        "parents": [],
+        "files": [],
+        "summary": {},
+        "decisions_until": until,
+        "created_at": until,
+    }
+    connection.execute(schema.runs.insert(), row)
 
 
 def finish_run(connection: Connection, run_id: str, **values: Any) -> None:

@@ -17,7 +17,6 @@ import streamlit as st
 
 from ecg_engine.artifacts import load_run
 from ecg_engine.bundle import Bundle
-from ecg_engine.bundle import load as load_bundle
 from ecg_engine.preprocess import Run
 from state.anchors import BeatIndex, beat_index
 from state.batches import made_together, undo_together
@@ -214,8 +213,8 @@ def newer_decisions(run: RunRow) -> OutOfDate:
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _bundle(path: str, changed: float) -> Bundle:
-    return load_bundle(Path(path))
+def _bundle(model_id: str, path: str, changed: float) -> Bundle:
+    return store().models.open(store().models.get(model_id))
 
 
 def bundle(model: ModelRow) -> Bundle:
@@ -227,7 +226,7 @@ def bundle(model: ModelRow) -> Bundle:
         If its file is damaged or gone.
     """
     path = store().models.path(model)
-    return _bundle(str(path), path.stat().st_mtime if path.exists() else 0.0)
+    return _bundle(model.id, str(path), path.stat().st_mtime if path.exists() else 0.0)
 
 
 @st.cache_data(show_spinner=False, max_entries=24)

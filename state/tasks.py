@@ -23,7 +23,7 @@ import pandas as pd
 
 from ecg_engine.alerts import find_patterns, save_patterns
 from ecg_engine.artifacts import load_run, save_json, save_run
-from ecg_engine.bundle import BUNDLE_FILE, Bundle, load
+from ecg_engine.bundle import BUNDLE_FILE, Bundle
 from ecg_engine.config import AlertConfig, PreprocessConfig, TrainConfig
 from ecg_engine.datasets import TrainingData, combine, training_data
 from ecg_engine.errors import EngineError
@@ -120,7 +120,7 @@ def retrain(work: Work) -> Outcome:
     current = work.store.models.current(work.job.study_id)
     if current is None:
         return train(work)
-    bundle = load(work.store.models.path(current))
+    bundle = work.store.models.open(current)
     config = TrainConfig.from_dict({**bundle.train.to_dict(), **_asked(work, "config")})
     return _train(work, config, (current, bundle))
 
@@ -185,7 +185,7 @@ def predict(work: Work) -> Outcome:
     if model is None:
         raise StoreError("This study has no model yet. Train one first.")
     (row,) = _runs(work)
-    bundle = load(store.models.path(model))
+    bundle = store.models.open(model)
     config = replace(bundle.predict, **_asked(work, "config"))
     work.progress("opening the run", 0.02)
     run = load_run(store.runs.path(row))

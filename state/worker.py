@@ -165,14 +165,14 @@ class Worker:
 
 def explain(error: BaseException, folder: Path) -> str:
     """One clear sentence on what went wrong; the traceback is in the log."""
-    if isinstance(error, EngineError):
-        return str(error)
     chain: BaseException | None = error
     while chain is not None:
         full = isinstance(chain, OSError) and chain.errno in {errno.ENOSPC, errno.EDQUOT}
         if full or "No space left" in str(chain) or "disk is full" in str(chain):
             return f"The disk is full: there is no room left in {folder}. Free some space and try again."
         chain = chain.__cause__ or chain.__context__
+    if isinstance(error, EngineError):
+        return str(error)
     if isinstance(error, MemoryError):
         return "The machine ran out of memory. Close other programs, or work with fewer strips at once."
     what = " ".join(str(error).split())[:300]

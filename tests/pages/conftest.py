@@ -30,7 +30,7 @@ from state.store import Store, open_store
 from state.studies import Study
 from state.tasks import TASKS
 from state.work import Work
-from state.worker import RUN_KINDS
+from state.worker import RUN_KINDS, explain
 from tests.conftest import REPOSITORY
 
 N_PER_LABEL = {-1: 4, 0: 24, 1: 12, 2: 16, 5: 10}
@@ -70,12 +70,11 @@ def do_job(store: Store, job_id: str) -> None:
     until = store.runs.start(job.run_id, job.study_id, RUN_KINDS.get(job.kind, job.kind))
     work = Work(store, job, part, False, until)
     try:
-        outcome = TASKS[job.kind](work)
-    except EngineError as error:
+        following = keep(store, job, part, TASKS[job.kind](work), work.detail)
+    except (EngineError, OSError) as error:
         shutil.rmtree(part, ignore_errors=True)
-        store.jobs.end(job.id, FAILED, error=str(error))
+        store.jobs.end(job.id, FAILED, error=explain(error, store.folder))
         return
-    following = keep(store, job, part, outcome, work.detail)
     if following is not None:
         do_job(store, following)
 
