@@ -25,7 +25,8 @@ def attempt(action: Callable[[], str | None]) -> None:
     except OSError as error:
         st.session_state[_TOLD] = ("error", f"The disk or a file refused: {error}. Free some space, then try again.")
     else:
-        if done:
+        # An error is not covered by what went well after it.
+        if done and st.session_state.get(_TOLD, ("", ""))[0] != "error":
             st.session_state[_TOLD] = ("done", done)
 
 

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import streamlit as st
 
-from components.keymap import NEXT_BEAT, NEXT_STRIP, PREVIOUS_BEAT, PREVIOUS_STRIP, SEED, UNDO, VALID
+from components.keymap import (
+    LABEL_KEYS,
+    NEXT_BEAT,
+    NEXT_STRIP,
+    PREVIOUS_BEAT,
+    PREVIOUS_STRIP,
+    SEED,
+    UNDO,
+    VALID,
+)
 from components.label_buttons import LABEL_KEYS_SHOWN, label_buttons
 from components.outcome import attempt
-from components.strip_view import View, go_to_beat, go_to_strip, neighbour
+from components.strip_view import View, go_to_beat, go_to_strip, neighbour, view_now
+from components.typed_keys import typed_keys
 from ecg_engine.labels import NOISE, UNLABELLED, label_name
 from state import session
 from state.deciding import Decision
+from state.runs import RunRow
 from state.seeding import target_of
 from state.targets import BEAT
 from state.telling import beat_of, told_decision, told_target
@@ -30,18 +43,58 @@ KEYS = (
 )
 
 
+def press(row: RunRow, key: str) -> None:
+    """Do what a key of the page means, on the beat or strip that is in hand at this moment.
+
+    Not on the one that was on the screen when the button was drawn: who types quickly is a few beats ahead of it.
+    """
+    attempt(lambda: _do(view_now(row), key))
+
+
+def keys(row: RunRow) -> None:
+    """Listen to the page's keys, so that none is lost however quickly they are typed."""
+    typed_keys(
+        [PREVIOUS_BEAT, NEXT_BEAT, PREVIOUS_STRIP, NEXT_STRIP, *LABEL_KEYS.values(), VALID, SEED, UNDO],
+        lambda key: press(row, key),
+        key="strips_keys",
+        held=(PREVIOUS_BEAT, NEXT_BEAT, PREVIOUS_STRIP, NEXT_STRIP),
+    )
+
+
+def _do(view: View, key: str) -> str | None:
+    if key in _MOVES:
+        _MOVES[key](view)
+        return None
+    if key == UNDO:
+        return _undo(view)
+    of_beat = _scope() == BEAT_SCOPE
+    label = _LABEL_OF.get(key)
+    if label is not None and not of_beat:
+        return _label_strip(view, label)
+    if view.beat < 0:
+        return "No beat was found on this strip. It can be labelled as a whole."
+    if label is not None:
+        return _label(view, label)
+    if key == SEED:
+        return _seed(view, seed_of(view))
+    return _noise(view, 0) if of_beat else None
+
+
+def _scope() -> str:
+    return st.session_state.get(_SCOPE) or BEAT_SCOPE
+
+
 def moves(view: View) -> None:
     """Buttons to the strips and beats beside the ones in hand."""
     back, forth = neighbour(view.strip, -1), neighbour(view.strip, 1)
-    _button("Strip", "previous", lambda: go_to_strip(back), PREVIOUS_STRIP, ":material/arrow_back:", off=back is None,
-            help="Previous strip of the list")  # fmt: skip
-    _button("Strip", "next", lambda: go_to_strip(forth), NEXT_STRIP, ":material/arrow_forward:", off=forth is None,
-            help="Next strip of the list")  # fmt: skip
     at, last = view.at, len(view.beats) - 1
-    _button("Beat", "beat_before", lambda: go_to_beat(view, at - 1), PREVIOUS_BEAT, ":material/chevron_left:",
-            off=at <= 0, help="Previous beat")  # fmt: skip
-    _button("Beat", "beat_after", lambda: go_to_beat(view, at + 1), NEXT_BEAT, ":material/chevron_right:",
-            off=at >= last, help="Next beat")  # fmt: skip
+    for text, name, shortcut, icon, off, help in (
+        ("Strip", "previous", PREVIOUS_STRIP, "arrow_back", back is None, "Previous strip of the list"),
+        ("Strip", "next", NEXT_STRIP, "arrow_forward", forth is None, "Next strip of the list"),
+        ("Beat", "beat_before", PREVIOUS_BEAT, "chevron_left", at <= 0, "Previous beat"),
+        ("Beat", "beat_after", NEXT_BEAT, "chevron_right", at >= last, "Next beat"),
+    ):
+        _button(view, text, name, shortcut, icon, off=off, help=help)
 
 
 def actions(view: View) -> None:
@@ -56,15 +109,13 @@ def actions(view: View) -> None:
             persist_state="session",
             label_visibility="collapsed",
         )
-        scope = st.session_state.get(_SCOPE) or BEAT_SCOPE
-        of_beat = scope == BEAT_SCOPE
+        of_beat = _scope() == BEAT_SCOPE
         no_beat = view.beat < 0
-        _button("No noise", "valid", lambda: _noise(view, 0), VALID, ":material/check_circle:",
-                off=no_beat or not of_beat, help="It is a beat; its class stays as it is")  # fmt: skip
+        _button(view, "No noise", "valid", VALID, "check_circle", off=no_beat or not of_beat,
+                help="It is a beat; its class stays as it is")  # fmt: skip
         seed = None if no_beat else seed_of(view)
-        _button("Take out of seeds" if seed else "Add to seeds", "seed", lambda: _seed(view, seed), SEED,
-                ":material/potted_plant:", off=no_beat)  # fmt: skip
-        _button("Undo", "undo", lambda: _undo(view), UNDO, ":material/undo:", help="Undo your last step")
+        _button(view, "Take out of seeds" if seed else "Add to seeds", "seed", SEED, "potted_plant", off=no_beat)
+        _button(view, "Undo", "undo", UNDO, "undo", help="Undo your last step")
         st.toggle(
             "Move on after labelling",
             value=True,
@@ -72,8 +123,9 @@ def actions(view: View) -> None:
             persist_state="session",
             help="To the next beat, or to the next strip when whole strips are labelled",
         )
+    row = view.row
     label_buttons(
-        lambda label: attempt(lambda: _label(view, label)),
+        lambda label: press(row, LABEL_KEYS[label]),
         key="strips_label",
         now=_now(view) if of_beat else view.label,
         disabled=of_beat and no_beat,
@@ -81,15 +133,15 @@ def actions(view: View) -> None:
 
 
 def _button(
-    text: str, key: str, action: object, shortcut: str, icon: str, *, off: bool = False, help: str | None = None
+    view: View, text: str, name: str, shortcut: str, icon: str, *, off: bool = False, help: str | None = None
 ) -> None:
     st.button(
         text,
-        key=f"strips_{key}",
-        on_click=attempt,
-        args=(action,),
+        key=f"strips_{name}",
+        on_click=press,
+        args=(view.row, shortcut),
         shortcut=shortcut,
-        icon=icon,
+        icon=f":material/{icon}:",
         disabled=off,
         help=help,
     )
@@ -109,8 +161,6 @@ def seed_of(view: View) -> str | None:
 
 
 def _label(view: View, label: int) -> str:
-    if (st.session_state.get(_SCOPE) or BEAT_SCOPE) == STRIP_SCOPE:
-        return _label_strip(view, label)
     if label == NOISE:
         return _noise(view, 1)
     row, name = view.beat, label_name(label)
@@ -184,3 +234,12 @@ def show(view: View, decision: Decision) -> None:
         session.choose(strip=strip, beat=int(view.index.beat_ids[row]))
     elif strip != view.strip:
         go_to_strip(strip)
+
+
+_LABEL_OF = {key: label for label, key in LABEL_KEYS.items()}
+_MOVES: Mapping[str, Callable[[View], None]] = {
+    PREVIOUS_BEAT: lambda view: go_to_beat(view, view.at - 1),
+    NEXT_BEAT: lambda view: go_to_beat(view, view.at + 1),
+    PREVIOUS_STRIP: lambda view: go_to_strip(neighbour(view.strip, -1)),
+    NEXT_STRIP: lambda view: go_to_strip(neighbour(view.strip, 1)),
+}

@@ -97,23 +97,38 @@ def view_of(row: RunRow, rows: StripRows, shown: NDArray[np.int64]) -> View:
     shown : int64 (k,)
         Places of the strips that the list shows, in its order.
     """
+    numbers = rows.table["strip"].to_numpy()
+    order = numbers[shown].tolist()
+    st.session_state[_ORDER] = order
+    view = _view(row, rows)
+    beat = view.beat_id(view.at) if view.at >= 0 else None
+    if session.chosen_number("strip") != view.strip or session.chosen_number("beat") != beat:
+        session.choose(strip=view.strip, beat=beat)
+    if view.strip in order:
+        st.session_state[_PLACE] = order.index(view.strip)
+    return view
+
+
+def view_now(row: RunRow) -> View:
+    """Where the reader is at this moment, by the list as it was last shown: what a key typed now is about."""
+    view = _view(row, all_rows(row))
+    order: list[int] = st.session_state.get(_ORDER, [])
+    if view.strip in order:
+        st.session_state[_PLACE] = order.index(view.strip)
+    return view
+
+
+def _view(row: RunRow, rows: StripRows) -> View:
     run, index = session.load(row), session.index(row)
     numbers = rows.table["strip"].to_numpy()
     place = _chosen_place(index, numbers)
     if place < 0:
-        place = int(shown[0]) if len(shown) else 0
+        first = st.session_state.get(_ORDER, [])[:1]
+        place = int(np.flatnonzero(numbers == first[0])[0]) if first and first[0] in numbers else 0
     beats = np.flatnonzero(index.strip_of_beat == place)
     found = np.flatnonzero(index.beat_ids[beats] == session.chosen_number("beat"))
     at = int(found[0]) if len(found) else min(0, len(beats) - 1)
-    view = View(row, run, index, session.effective(row), rows, place, beats, at)
-    beat = view.beat_id(at) if at >= 0 else None
-    if session.chosen_number("strip") != view.strip or session.chosen_number("beat") != beat:
-        session.choose(strip=view.strip, beat=beat)
-    order = numbers[shown].tolist()
-    st.session_state[_ORDER] = order
-    if view.strip in order:
-        st.session_state[_PLACE] = order.index(view.strip)
-    return view
+    return View(row, run, index, session.effective(row), rows, place, beats, at)
 
 
 def _chosen_place(index: BeatIndex, numbers: NDArray[np.int64]) -> int:
