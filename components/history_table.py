@@ -124,12 +124,12 @@ def decisions_table(history: History, shown: pd.DataFrame) -> None:
         height=460,
         placeholder="",
         column_config={
-            "When": st.column_config.DatetimeColumn("When", format="D MMM YYYY, HH:mm:ss", width=160),
-            "Who": st.column_config.TextColumn("Who", width=110),
-            "What": st.column_config.TextColumn("What", width=310),
-            "Field": st.column_config.TextColumn("Field", width=110),
-            "Change": st.column_config.TextColumn("Old → new", width=190),
-            "Why": st.column_config.TextColumn("Why", width=130),
+            "When": st.column_config.DatetimeColumn("When", format="D MMM YYYY, HH:mm", width=136),
+            "Who": st.column_config.TextColumn("Who", width=96),
+            "What": st.column_config.TextColumn("What", width=290),
+            "Field": st.column_config.TextColumn("Field", width=88),
+            "Change": st.column_config.TextColumn("Old → new", width=176),
+            "Why": st.column_config.TextColumn("Why", width=110),
             "Kind": None if (shown["action"] == DECISION).all() else st.column_config.TextColumn("Kind", width=80),
             "State": st.column_config.TextColumn("State", width=130),
         },
@@ -173,7 +173,9 @@ def _buttons(history: History, selected: pd.DataFrame) -> None:
             on_click=_open,
             args=(history, "" if one is None else str(one["target"]), -1 if one is None else int(one["strip"])),
         )
-        st.caption(f"{len(selected)} selected" if len(selected) else "Select rows to undo them, or to open a strip.")
+        st.caption(
+            f"{len(selected)} selected" if len(selected) else "Tick rows to undo them, or one to open its strip."
+        )
 
 
 def _undo(ids: list[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 from components.strip_actions import seed_of
@@ -14,10 +15,10 @@ from ecg_engine.labels import NOISE, label_name
 from state import session
 from state.deciding import Decision
 from state.reviewing import verdicts
-from state.targets import PROTOTYPE, parse_target, prototype_target
+from state.targets import STRIP, parse_target, prototype_target
 from state.telling import clock
 
-HEIGHT = 300
+HEIGHT = 310
 
 
 def beat_panel(view: View) -> None:
@@ -28,7 +29,8 @@ def beat_panel(view: View) -> None:
     st.html(_head(view))
     label = int(view.effective.labels[view.beat])
     chart = run_beat_figure(view.run, int(view.index.beat_ids[view.beat]), label=label)
-    chart.layout.height = HEIGHT
+    chart.layout.height, chart.layout.showlegend = HEIGHT, False
+    st.html(_legend(chart))
     st.plotly_chart(
         chart,
         key="strips_beat",
@@ -54,6 +56,19 @@ def _head(view: View) -> str:
     )
 
 
+def _legend(chart: go.Figure) -> str:
+    """Which line is which, in words that wrap: plotly's own legend would take half of so small a chart."""
+    styles = {"solid": "solid", "dot": "dotted"}
+    parts = [
+        f'<span style="white-space:nowrap"><span style="display:inline-block;width:1.5rem;vertical-align:middle;'
+        f"border-top:{3 if (line.line.width or 2) < 5 else 7}px {styles.get(line.line.dash or 'solid', 'dashed')} "
+        f'{line.line.color};opacity:{1 if line.opacity is None else line.opacity}"></span> {escape(line.name)}</span>'
+        for line in chart.data
+        if line.yaxis != "y2"
+    ]
+    return f'<div style="display:flex;flex-wrap:wrap;gap:.1rem .9rem;font-size:.8rem">{"".join(parts)}</div>'
+
+
 def source_words(view: View) -> str:
     """Where the effective label of the beat in hand comes from."""
     row, source = view.beat, str(view.effective.source[view.beat])
@@ -66,7 +81,7 @@ def source_words(view: View) -> str:
         prototype = int(view.index.prototypes[row])
         return f"decided on its prototype {prototype}{_by(_on_prototype(view, prototype))}"
     if view.rows.table["decided"].iloc[view.place]:
-        labels = [d for d in said if d.field == "label" and parse_target(d.target).kind == "strip"]
+        labels = [d for d in said if d.field == "label" and parse_target(d.target).kind == STRIP]
         return f"the strip's label, decided{_by(labels[-1] if labels else None)}"
     return "the strip's label in the file"
 
@@ -142,6 +157,3 @@ def _quality(view: View, values: dict[object, object]) -> list[tuple[str, str]]:
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, (int, float, np.floating)) else float("nan")
-
-
-__all__ = ["PROTOTYPE", "beat_panel", "source_words"]

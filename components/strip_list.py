@@ -15,13 +15,41 @@ from state.runs import RunRow
 from state.strip_rows import ALL, ORDERS, WITH, WITHOUT, StripFilter, StripRows, filtered
 
 _TABLE, _SHOWN, _REFIT = "strips_table", "strips_table_shown", "strips_refit"
-HEIGHT = 420
+HEIGHT = 520
+_COLUMNS = ("strip", "patient", "label_name", "beats", "noise_share", "decisions", "mix", "row", "file")
 
 
-def filters(row: RunRow, rows: StripRows) -> NDArray[np.int64]:
-    """Search and filters; returns the places of the strips that are left, in order."""
+def wanted(row: RunRow) -> StripFilter:
+    """What the filters say, as they were last set: known before they are drawn, so that the strip is drawn first."""
+    state = st.session_state
+    labels, holds, patients = (tuple(state.get(key) or ()) for key in _multi(row))
+    low, high = state.get("strips_noise") or (0, 100)
+    return StripFilter(
+        search=state.get("strips_search") or "",
+        labels=labels,
+        holds=holds,
+        patients=patients,
+        noise=(low / 100, high / 100),
+        decided=state.get("strips_decided") or ALL,
+        order=state.get("strips_order") or "Strip",
+    )
+
+
+def places_of(row: RunRow, rows: StripRows) -> NDArray[np.int64]:
+    """Places of the strips that the filters let through, in order; after a change, one of them is taken in hand."""
+    places = filtered(rows, wanted(row))
+    if st.session_state.pop(_REFIT, False) and len(places):
+        numbers = rows.table["strip"].to_numpy()[places]
+        if session.chosen_number("strip") not in numbers:
+            go_to_strip(int(numbers[0]))
+    return places
+
+
+def filters(row: RunRow, rows: StripRows) -> None:
+    """Draw search and filters."""
+    before = wanted(row)
     search, folded = st.columns([0.56, 0.44], vertical_alignment="bottom")
-    text = search.text_input(
+    search.text_input(
         "Search",
         key="strips_search",
         type="search",
@@ -33,27 +61,22 @@ def filters(row: RunRow, rows: StripRows) -> NDArray[np.int64]:
         persist_state="session",
     )
     with folded:
-        wanted = _folded(row, rows, text or "")
-    places = filtered(rows, wanted)
-    if st.session_state.pop(_REFIT, False) and len(places):
-        numbers = rows.table["strip"].to_numpy()[places]
-        if session.chosen_number("strip") not in numbers:
-            go_to_strip(int(numbers[0]))
-    return places
+        _folded(row, rows, before)
+    if wanted(row) != before:  # kept from an earlier visit, and only now known
+        st.rerun()
 
 
 def _changed() -> None:
     st.session_state[_REFIT] = True
 
 
-def _folded(row: RunRow, rows: StripRows, search: str) -> StripFilter:
+def _folded(row: RunRow, rows: StripRows, now: StripFilter) -> None:
     common: dict[str, Any] = {"on_change": _changed, "persist_state": "session"}
-    state = st.session_state
-    set_now = sum(bool(state.get(key)) for key in _multi(row)) + (state.get("strips_decided", ALL) not in (ALL, None))
-    set_now += state.get("strips_noise", (0, 100)) != (0, 100)
-    title = "Filter and order" + (f" ({set_now} set)" if set_now else "")
+    parts = (now.labels, now.holds, now.patients, now.decided != ALL, now.noise != (0.0, 1.0))
+    count = sum(map(bool, parts))
+    title = "Filter and order" + (f" ({count} set)" if count else "")
     with st.popover(title, icon=":material/filter_list:", width="stretch", key="strips_filters"):
-        labels = st.multiselect(
+        st.multiselect(
             "Label of the strip",
             [*FILE_LABELS, UNLABELLED],
             format_func=label_name,
@@ -61,32 +84,20 @@ def _folded(row: RunRow, rows: StripRows, search: str) -> StripFilter:
             placeholder="Any",
             **common,
         )
-        holds = st.multiselect(
+        st.multiselect(
             "Holds at least one beat of",
             [*FILE_LABELS, UNLABELLED],
-            format_func=lambda label: "Noise" if label == NOISE else label_name(label),
+            format_func=label_name,
             key="strips_holds",
             placeholder="Any",
             **common,
         )
-        patients = st.multiselect(
-            "Patient", _patients(rows), key=f"strips_patients_{row.id}", placeholder="All", **common
-        )
-        noise = st.slider("Share of noise", 0, 100, (0, 100), format="%d %%", key="strips_noise", **common)
-        decided = st.segmented_control(
+        st.multiselect("Patient", _patients(rows), key=f"strips_patients_{row.id}", placeholder="All", **common)
+        st.slider("Share of noise", 0, 100, (0, 100), format="%d %%", key="strips_noise", **common)
+        st.segmented_control(
             "Decisions", [ALL, WITH, WITHOUT], default=ALL, required=True, key="strips_decided", **common
         )
-        order = st.selectbox("Order", list(ORDERS), key="strips_order", **common)
-    low, high = noise
-    return StripFilter(
-        search=search,
-        labels=tuple(labels),
-        holds=tuple(holds),
-        patients=tuple(patients),
-        noise=(low / 100, high / 100),
-        decided=decided or ALL,
-        order=order or "Strip",
-    )
+        st.selectbox("Order", list(ORDERS), key="strips_order", **common)
 
 
 def _multi(row: RunRow) -> tuple[str, ...]:
@@ -105,6 +116,13 @@ def clear(row: RunRow) -> None:
     for key in _multi(row):
         state[key] = []
     state["strips_noise"], state["strips_decided"] = (0, 100), ALL
+
+
+def position(view: View, places: NDArray[np.int64]) -> None:
+    """Where in the list the strip in hand stands."""
+    at = np.flatnonzero(places == view.place)
+    words = f"{int(at[0]) + 1:,} of {len(places):,}" if len(at) else f"not among the {len(places):,} shown"
+    st.caption(f"Strip {words}")
 
 
 def totals(rows: StripRows, places: NDArray[np.int64]) -> None:
@@ -136,21 +154,21 @@ def table(view: View, places: NDArray[np.int64]) -> None:
     at = np.flatnonzero(numbers == view.strip)
     st.session_state[_TABLE] = {"selection": {"rows": at[:1].tolist(), "columns": [], "cells": []}}
     st.dataframe(
-        rows[["strip", "patient", "label_name", "beats", "noise_share", "decisions", "mix", "row", "file"]],
+        rows[list(_COLUMNS)].assign(noise_share=100 * rows["noise_share"]),
         key=_TABLE,
         on_select=_clicked,
-        selection_mode="single-row",
+        selection_mode=["single-row", "single-cell"],
         hide_index=True,
         height=HEIGHT,
         row_height=30,
         placeholder="–",
         column_config={
-            "strip": st.column_config.NumberColumn("Strip", width=56, format="%d"),
-            "patient": st.column_config.TextColumn("Patient", width=66),
-            "label_name": st.column_config.TextColumn("Label", width=130),
+            "strip": st.column_config.NumberColumn("Strip", width=52, format="%d"),
+            "patient": st.column_config.TextColumn("Patient", width=64),
+            "label_name": st.column_config.TextColumn("Label", width=124),
             "beats": st.column_config.NumberColumn("Beats", width=56),
-            "noise_share": st.column_config.NumberColumn("Noise", format="percent", width=62),
-            "decisions": st.column_config.NumberColumn("Decisions", width=78),
+            "noise_share": st.column_config.NumberColumn("Noise", format="%.0f %%", width=60),
+            "decisions": st.column_config.NumberColumn("Decisions", width=76),
             "mix": st.column_config.TextColumn("Beats by label", width=210),
             "row": st.column_config.NumberColumn("Row in file", width=84, format="%d"),
             "file": st.column_config.TextColumn("File", width=160),
@@ -160,7 +178,9 @@ def table(view: View, places: NDArray[np.int64]) -> None:
 
 
 def _clicked() -> None:
-    rows = st.session_state[_TABLE]["selection"]["rows"]
+    selection = st.session_state[_TABLE]["selection"]
     shown: list[int] = st.session_state.get(_SHOWN, [])
+    # A click on a cell says its row; a click on the box of the strip in hand takes its mark away, and says nothing.
+    rows = [row for row, _ in selection["cells"]] or selection["rows"]
     if rows and rows[0] < len(shown):
         go_to_strip(shown[rows[0]])

@@ -20,30 +20,32 @@ _CHART, _CLICKED = "strips_paper", "strips_last_click"
 _WIDE_MM = 264.0
 """Millimetres of paper across the page: 10 s with the calibration pulse at 25 mm/s."""
 _MARKS_MM = 15.0
-_PX_PER_MM = 4.0
+_PX_PER_MM = 3.8
 _HEIGHTS = (36.0, 72.0)
 
 
-def settings() -> tuple[float, float, bool]:
-    """Speed in mm/s, gain in mm/mV, and whether the trace is filtered."""
-    common: dict[str, Any] = {"persist_state": "session", "required": True}
+def printed() -> tuple[float, float, bool]:
+    """Speed in mm/s, gain in mm/mV, and whether the trace is filtered, as last set."""
     now = st.session_state
     speed, gain = now.get("strips_speed") or 25.0, now.get("strips_gain") or 10.0
-    trace = now.get("strips_trace") or RAW
-    title = f"{speed:g} mm/s, {gain:g} mm/mV, {trace.lower()}"
+    return float(speed), float(gain), now.get("strips_trace") == FILTERED
+
+
+def settings() -> None:
+    """Choose how the strip is printed."""
+    common: dict[str, Any] = {"persist_state": "session", "required": True, "format_func": _plain}
+    before = speed, gain, filtered = printed()
+    title = f"{speed:g} mm/s, {gain:g} mm/mV, {(FILTERED if filtered else RAW).lower()}"
     with st.popover(title, icon=":material/straighten:", key="strips_print"):
-        speed = st.segmented_control(
-            "Speed (mm/s)", SPEEDS, default=25.0, format_func=_plain, key="strips_speed", **common
-        )
-        gain = st.segmented_control(
-            "Gain (mm/mV)", GAINS, default=10.0, format_func=_plain, key="strips_gain", **common
-        )
-        trace = st.segmented_control("Trace", [RAW, FILTERED], default=RAW, key="strips_trace", **common)
-    return float(speed or 25.0), float(gain or 10.0), trace == FILTERED
+        st.segmented_control("Speed (mm/s)", SPEEDS, default=25.0, key="strips_speed", **common)
+        st.segmented_control("Gain (mm/mV)", GAINS, default=10.0, key="strips_gain", **common)
+        st.segmented_control("Trace", [RAW, FILTERED], default=RAW, key="strips_trace", **common)
+    if printed() != before:  # kept from an earlier visit, and only now known
+        st.rerun()
 
 
-def _plain(value: float) -> str:
-    return f"{value:g}"
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def beats_table(view: View) -> pd.DataFrame:
@@ -61,12 +63,12 @@ def beats_table(view: View) -> pd.DataFrame:
 
 @st.cache_resource(show_spinner=False, max_entries=12)
 def _height(run_id: str, folder: str, gain: float, units_per_mv: float) -> int:
-    """Height that shows nine strips of ten whole: one for all strips, so that nothing below moves."""
+    """Height that shows four strips of five at full size: one for all strips, so that nothing below moves."""
     strips = session.load(session.store().runs.get(run_id)).strips
     assert strips is not None
     starts = strips.offsets[:-1]
     spans = np.maximum.reduceat(strips.samples, starts) - np.minimum.reduceat(strips.samples, starts)
-    tall = float(np.nanpercentile(spans, 90)) / units_per_mv * gain + 2 * 5 * 0.6 + _MARKS_MM
+    tall = float(np.nanpercentile(spans, 80)) / units_per_mv * gain + 2 * 5 * 0.6 + _MARKS_MM
     return round(min(max(tall, _HEIGHTS[0]), _HEIGHTS[1]) * _PX_PER_MM) + MARGIN["t"] + MARGIN["b"]
 
 

@@ -6,10 +6,10 @@ import streamlit as st
 
 from components import strip_list
 from components.outcome import begin_page
-from components.strip_actions import actions, keys, moves
+from components.strip_actions import actions, moves
 from components.strip_beat import beat_panel
 from components.strip_decisions import strip_decisions
-from components.strip_paper import paper, settings
+from components.strip_paper import paper, printed, settings
 from components.strip_view import all_rows, view_of
 from state.runs import RunRow
 
@@ -19,25 +19,21 @@ def strip_reader(row: RunRow) -> None:
     """The strip at the top, what can be said of it right below, then the list beside the beat in hand."""
     begin_page()
     top = st.container(horizontal=True, gap="xsmall", vertical_alignment="center")
-    sheet, buttons = st.container(), st.container(gap="xsmall")
-    left, right = st.columns([0.57, 0.43], gap="medium")
-    below = st.container()
     rows = all_rows(row)
-    with left:
-        # First, because what it lets through is where "next" leads.
-        places = strip_list.filters(row, rows)
-        view = view_of(row, rows, places)
-        strip_list.table(view, places)
-        strip_list.totals(rows, places)
+    places = strip_list.places_of(row, rows)
+    view = view_of(row, rows, places)
+    paper(view, *printed())
+    with st.container(gap="xsmall"):
+        actions(view)
     with top:
         moves(view)
-        speed, gain, filtered = settings()
-    with sheet:
-        paper(view, speed, gain, filtered)
-    with buttons:
-        actions(view)
+        settings()
+        strip_list.position(view, places)
+    left, right = st.columns([0.57, 0.43], gap="medium")
+    with left:
+        strip_list.filters(row, rows)
+        strip_list.table(view, places)
+        strip_list.totals(rows, places)
     with right:
         beat_panel(view)
-    with below:
-        strip_decisions(view)
-    keys(row)
+    strip_decisions(view)

@@ -99,6 +99,8 @@ def told_change(decision: Decision) -> str:
         return f"not like {new}" if decision.new else f"like {decision.old} again"
     if decision.old is None and field in ("noise", "unsure", "note", "acknowledged"):
         return new
+    if decision.old == decision.new and not decision.undoes:
+        return f"{new}, confirmed"
     return f"{told_value(field, decision.old)} → {new}"
 
 
