@@ -6,7 +6,7 @@ import streamlit as st
 
 from components import strip_list
 from components.outcome import begin_page
-from components.strip_actions import actions, moves
+from components.strip_actions import actions, keys, moves
 from components.strip_beat import beat_panel
 from components.strip_decisions import strip_decisions
 from components.strip_paper import paper, printed, settings
@@ -37,3 +37,4 @@ def strip_reader(row: RunRow) -> None:
     with right:
         beat_panel(view)
     strip_decisions(view)
+    keys(row)
