@@ -65,6 +65,8 @@ def test_from_a_spreadsheet_to_a_retrained_model(reader: Reader, real_data: Path
     settled = len(made) - 1  # what was labelled before on beats that are under review now
     reader.see(re.compile(rf"[0-{settled}] of {under_review:,} settled"))
     before = len(store.decisions.active(study.id))
+    reader.see(re.compile("^Normal"), role="button")
+    reader.rest()
     reader.type_key("n")
     until(lambda: len(store.decisions.active(study.id)) == before + 1, "the answer was not kept")
     reader.see(re.compile(rf"[1-{settled + 1}] of {under_review:,} settled"))
