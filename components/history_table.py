@@ -119,7 +119,7 @@ def decisions_table(history: History, shown: pd.DataFrame) -> None:
         ),
         key=_TABLE,
         on_select=_select,
-        selection_mode="multi-row",
+        selection_mode=["multi-row", "single-cell"],
         hide_index=True,
         height=460,
         placeholder="",
@@ -138,7 +138,9 @@ def decisions_table(history: History, shown: pd.DataFrame) -> None:
 
 
 def _select() -> None:
-    rows, shown = st.session_state[_TABLE]["selection"]["rows"], st.session_state.get(_SHOWN, [])
+    selection, shown = st.session_state[_TABLE]["selection"], st.session_state.get(_SHOWN, [])
+    # A click on a cell takes its row alone; the boxes take one after the other.
+    rows = [row for row, _ in selection["cells"]] or selection["rows"]
     st.session_state[_SELECTED] = [shown[row] for row in rows if row < len(shown)]
 
 
@@ -173,9 +175,7 @@ def _buttons(history: History, selected: pd.DataFrame) -> None:
             on_click=_open,
             args=(history, "" if one is None else str(one["target"]), -1 if one is None else int(one["strip"])),
         )
-        st.caption(
-            f"{len(selected)} selected" if len(selected) else "Tick rows to undo them, or one to open its strip."
-        )
+        st.caption(f"{len(selected)} selected" if len(selected) else "Click a row, or tick several.")
 
 
 def _undo(ids: list[str]) -> str:

@@ -132,8 +132,8 @@ def _facts(view: View) -> str:
         f'<dt style="opacity:.75">{escape(name)}</dt><dd style="margin:0">{escape(value)}</dd>' for name, value in facts
     )
     return (
-        '<dl style="display:grid;grid-template-columns:max-content 1fr;gap:.15rem .9rem;margin:0;font-size:.86rem;'
-        f'font-variant-numeric:tabular-nums">{cells}</dl>'
+        '<dl style="display:grid;grid-template-columns:max-content 1fr;gap:.15rem .9rem;margin:0;padding:0;'
+        f'font-size:.86rem;font-variant-numeric:tabular-nums">{cells}</dl>'
     )
 
 

@@ -11,6 +11,8 @@ from state.deciding import Decision, activity
 from state.telling import clock, standing_undos, told_change, told_decision, told_target
 
 FEW = 6
+_WIDTH = 760
+"""Pixels of the words, so that the buttons stand under one another."""
 
 
 def decisions_of(view: View) -> list[Decision]:
@@ -34,21 +36,21 @@ def strip_decisions(view: View) -> None:
 
 
 def _row(view: View, made: Decision, holds: bool, undo: Decision | None) -> None:
-    what, who, button = st.columns([0.56, 0.3, 0.14], vertical_alignment="center")
     zone = st.context.timezone
     words = _plain(f"{_short(view, made)}: {told_change(made)}")
-    what.markdown(words if holds else f"~~{words}~~ undone")
     tail = f"; undone by {undo.reader}, {clock(undo.at, zone)}" if undo else ""
     why = f" ({made.reason})" if made.reason else ""
-    who.caption(_plain(f"{made.reader}, {clock(made.at, zone)}{why}{tail}"))
-    button.button(
-        "Undo" if holds else "Redo",
-        key=f"strips_{'undo' if holds else 'redo'}_{made.id}",
-        icon=":material/undo:" if holds else ":material/redo:",
-        on_click=attempt,
-        args=(lambda: _turn(view, made, holds),),
-        width="stretch",
-    )
+    who = _plain(f"{made.reader}, {clock(made.at, zone)}{why}{tail}")
+    # Few elements: all of them are sent again at each key.
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.markdown(f"{words if holds else f'~~{words}~~'} &nbsp; :small[:gray[{who}]]", width=_WIDTH)
+        st.button(
+            "Undo" if holds else "Redo",
+            key=f"strips_{'undo' if holds else 'redo'}_{made.id}",
+            icon=":material/undo:" if holds else ":material/redo:",
+            on_click=attempt,
+            args=(lambda: _turn(view, made, holds),),
+        )
 
 
 def _turn(view: View, made: Decision, holds: bool) -> str:

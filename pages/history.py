@@ -37,7 +37,7 @@ def page() -> None:
         return
     lost = session.effective(row).unmatched if row else ()
     summary(history.table, lost)
-    body(history)
+    decisions_table(history, filters(history))
     unmatched(history, lost)
     left, right = st.columns([0.6, 0.4], gap="medium")
     with left:
@@ -45,13 +45,6 @@ def page() -> None:
     with right:
         st.markdown("**Take it with you**")
         exports(history)
-
-
-@st.fragment
-def body(history: History) -> None:
-    begin_page()
-    history = gather(history.row)
-    decisions_table(history, filters(history))
 
 
 def summary(table: pd.DataFrame, lost: tuple[Unmatched, ...]) -> None:
