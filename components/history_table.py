@@ -10,6 +10,7 @@ import streamlit as st
 
 from components.keymap import OPEN_STRIP, REDO, UNDO
 from components.outcome import attempt, go
+from components.pickers import rows_taken
 from ecg_engine.strips import Strips
 from state import session
 from state.anchors import BeatIndex
@@ -138,9 +139,7 @@ def decisions_table(history: History, shown: pd.DataFrame) -> None:
 
 
 def _select() -> None:
-    selection, shown = st.session_state[_TABLE]["selection"], st.session_state.get(_SHOWN, [])
-    # A click on a cell takes its row alone; the boxes take one after the other.
-    rows = [row for row, _ in selection["cells"]] or selection["rows"]
+    rows, shown = rows_taken(st.session_state[_TABLE]["selection"]), st.session_state.get(_SHOWN, [])
     st.session_state[_SELECTED] = [shown[row] for row in rows if row < len(shown)]
 
 

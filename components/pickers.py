@@ -1,9 +1,10 @@
-"""Lists to choose from whose entries can be told apart."""
+"""Lists to choose from: entries that can be told apart, and rows taken by a click."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def distinct(words: Mapping[str, str]) -> dict[str, str]:
@@ -22,3 +23,11 @@ def distinct(words: Mapping[str, str]) -> dict[str, str]:
         met[text] += 1
         told[id] = f"{text}, no. {met[text]}" if often[text] > 1 else text
     return told
+
+
+def rows_taken(selection: Mapping[str, Any]) -> Sequence[int]:
+    """Rows that a click in an ``st.dataframe`` takes, where both rows and cells can be selected.
+
+    A click on a cell takes its row alone; the boxes at the left take one after the other.
+    """
+    return [row for row, _ in selection["cells"]] or list(selection["rows"])

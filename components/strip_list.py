@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from components.pickers import rows_taken
 from components.strip_view import View, go_to_strip
 from ecg_engine.labels import FILE_LABELS, NOISE, UNLABELLED, label_name
 from state import session
@@ -178,9 +179,7 @@ def table(view: View, places: NDArray[np.int64]) -> None:
 
 
 def _clicked() -> None:
-    selection = st.session_state[_TABLE]["selection"]
+    rows = rows_taken(st.session_state[_TABLE]["selection"])
     shown: list[int] = st.session_state.get(_SHOWN, [])
-    # A click on a cell says its row; a click on the box of the strip in hand takes its mark away, and says nothing.
-    rows = [row for row, _ in selection["cells"]] or selection["rows"]
-    if rows and rows[0] < len(shown):
+    if rows and rows[0] < len(shown):  # a click on the box of the strip in hand takes its mark away, and says nothing
         go_to_strip(shown[rows[0]])
