@@ -17,6 +17,12 @@ const taken = (event) => {
   return false;
 };
 
+// A panel over the page takes the keys, even where the focus has left it; it may lie in a component's own tree.
+const covered = () => [document, ...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')].some((holder) => {
+  const tree = holder === document ? document : holder.shadowRoot;
+  return tree && [...tree.querySelectorAll('[aria-modal="true"]')].some((panel) => panel.getClientRects().length);
+});
+
 const begin = (root) => {
   const typist = { life: Array.from(crypto.getRandomValues(new Uint32Array(3)), (n) => n.toString(36)).join(""),
     next: 1, waiting: [], sent: 0, tries: 0, timer: 0, watched: new Map(), send: () => {} };
@@ -37,11 +43,14 @@ const begin = (root) => {
     typist.sent = 0;
     typist.flush();
   };
+  const named = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return "";
+    return event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  };
   const onKey = (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const key = named(event);
     const repeats = typist.watched.get(key);
-    if (repeats === undefined || taken(event)) return;
+    if (repeats === undefined || taken(event) || covered()) return;
     event.preventDefault();
     event.stopImmediatePropagation();
     if (event.repeat && (!repeats || typist.waiting.length)) return; // a key held down decides once
@@ -49,9 +58,14 @@ const begin = (root) => {
     typist.next += 1;
     if (!typist.sent) typist.flush();
   };
+  // What is left to a field or a panel is left to it alone: Streamlit's shortcuts, which listen further out, would
+  // press the button of the same key.
+  const shield = (event) => { if (typist.watched.has(named(event))) event.stopPropagation(); };
   window.addEventListener("keydown", onKey, true);
+  document.body.addEventListener("keydown", shield);
   typist.end = () => {
     window.removeEventListener("keydown", onKey, true);
+    document.body.removeEventListener("keydown", shield);
     clearTimeout(typist.timer);
     root.typist = undefined;
   };
