@@ -184,8 +184,13 @@ def _split(metrics: Mapping[str, Any]) -> None:
         st.markdown(
             f"Trained on {many(len(trained), what)}, judged on {many(len(held), what)} never seen: {names}{more}."
         )
-    for note in metrics.get("notes") or []:
-        st.caption(f":material/info: {note}")
+    _notes(metrics)
+
+
+def _notes(told: Mapping[str, Any]) -> None:
+    notes = told.get("notes") or []
+    if notes:
+        st.caption("  \n".join(f":material/info: {note}" for note in notes))
 
 
 def _confusion(metrics: Mapping[str, Any]) -> None:
@@ -237,9 +242,9 @@ def _curves(model: ModelRow) -> None:
         curves(history, "training_curves")
 
 
-def curves(history: pd.DataFrame, key: str, epochs: int | None = None) -> None:
+def curves(history: pd.DataFrame, key: str, epochs: int | None = None, *, height: int = 440) -> None:
     """Loss and accuracy by epoch, so far; with ``epochs``, the axis leaves room for those to come."""
-    figure = curves_figure(history)
+    figure = curves_figure(history).update_layout(height=height)
     if epochs:
         figure.update_xaxes(range=[0, epochs + 0.5], **({"dtick": 1} if epochs <= 15 else {"dtick": None}))
     st.plotly_chart(figure, key=key, config={"displayModeBar": False}, alt=str(figure.layout.meta["alt"]))
@@ -271,8 +276,7 @@ def comparison(model: ModelRow, told: Mapping[str, Any]) -> None:
             },
             alt=f"Figures of {model.name} beside {name}",
         )
-    for note in told.get("notes") or []:
-        st.caption(f":material/info: {note}")
+    _notes(told)
 
 
 def _label_rows(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[dict[str, Any]]:

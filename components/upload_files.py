@@ -21,7 +21,7 @@ from state import session
 from state.demo import KEY as DEMO
 from state.errors import StoreError
 from state.files import SourceFile
-from state.previews import TAKEN, companions_of, ending, is_companion, is_record, place_in_file, preview_of, rate_of
+from state.previews import TAKEN, companions_of, ending, is_companion, preview_of, rate_of
 from state.studies import Study
 
 _SAID = "upload_said"
@@ -163,12 +163,6 @@ def _look(
         return None, f"{key[1]}: the file cannot be opened ({error.strerror or error})."
 
 
-def columns_asked(study: Study, files: Sequence[Looked]) -> dict[str, dict[str, str | None]]:
-    """The columns that were named, of the files to be read."""
-    named = study.settings.get(COLUMNS) or {}
-    return {one.file.id: dict(named[one.file.id]) for one in files if named.get(one.file.id)}
-
-
 def file_list(study: Study, files: Sequence[Looked]) -> Looked | None:
     """All files in a table, one of them to look at more closely, and the ways out and back in. Returns that one."""
     if files:
@@ -216,7 +210,7 @@ def _table(study: Study, files: Sequence[Looked]) -> pd.DataFrame:
                 "Size": size(one.file.size + sum(other.size for other in beside)),
                 "Rows": found.n_rows if found else None,
                 "Patients": found.patients if found else None,
-                "Labels": counted({label_name(label): n for label, n in found.labels.items()}) if found else "",
+                "Labels": counted({label_name(label): n for label, n in found.labels.items()}, most=3) if found else "",
                 "Rate": f"{rate:.1f} Hz" if rate else "",
                 "State": one.status,
             }
@@ -305,71 +299,6 @@ def _put_back(file: SourceFile, everything: Sequence[SourceFile]) -> str:
     for one in (file, *companions_of(file, everything)):
         store.restore(one.id)
     return f"{file.name} is back."
-
-
-def look_closer(study: Study, one: Looked) -> None:
-    """The columns found in a file, what is in them, and its first rows."""
-    if one.preview is None:
-        return
-    found = one.preview
-    if is_record(one.file.name):
-        lead = found.columns.wave or "no lead"
-        st.markdown(f"Lead **{lead}** is read (of {listed(list(found.header))}), cut into {found.n_rows:,} strips.")
-    else:
-        if found.columns.wave is None:
-            st.warning("No column of this file is called ECG Wave. Say below which one holds the waves.")
-        _mapping(study, one, found)
-    if found.unreadable_labels:
-        texts = counted(found.unreadable_labels)
-        st.warning(f"These labels are none of the list, so their rows count as unlabelled: {texts}.")
-    if found.rows.empty:
-        return
-    rows = found.rows.assign(row=[place_in_file(one.file.name, row) for row in found.rows["row"]])
-    rows["fs"] = rows["fs"].where(rows["fs"] > 0)
-    rows["patient"] = [("" if value == -1 else str(value)) for value in rows["patient"]]
-    st.caption(f"The first {many(len(rows), 'row')} of {found.n_rows:,}")
-    st.dataframe(
-        rows[["row", "patient", "label_name", "samples", "fs", "problem"]],
-        hide_index=True,
-        height=min(38 + 35 * len(rows), 300),
-        alt=f"The first {len(rows)} rows of {one.file.name}",
-        column_config={
-            "row": st.column_config.NumberColumn("Strip" if is_record(one.file.name) else "Row in the sheet"),
-            "patient": "Patient",
-            "label_name": "Label",
-            "samples": st.column_config.NumberColumn("Readings", help="Numbers in the wave"),
-            "fs": st.column_config.NumberColumn("Sampling rate (Hz)", format="%.1f"),
-            "problem": st.column_config.TextColumn("Skipped because", width="large"),
-        },
-    )
-
-
-def _mapping(study: Study, one: Looked, found: Preview) -> None:
-    words = {"wave": "Column of the wave", "label": "Column of the label", "patient": "Column of the patient"}
-    without = {"wave": "", "label": "none: all rows unlabelled", "patient": "none: no patient is known"}
-    for place, role in zip(st.columns(3), words, strict=True):
-        name = getattr(found.columns, role)
-        # The key follows what was found, so that another file or a new mapping is shown as it is.
-        key = f"column_{one.file.id}_{role}_{name}"
-        place.selectbox(
-            words[role],
-            list(found.header),
-            index=found.header.index(name) if name in found.header else None,
-            placeholder=without[role] or "Choose the column",
-            key=key,
-            on_change=attempt,
-            args=(lambda role=role, key=key: _name_column(study, one, role, st.session_state[key]),),
-        )
-
-
-def _name_column(study: Study, one: Looked, role: str, name: str | None) -> str:
-    store = session.store().studies
-    named = dict(store.get(study.id).settings.get(COLUMNS) or {})
-    mine = {**dict.fromkeys(Columns._fields), **(named.get(one.file.id) or {}), role: name}
-    store.set(study.id, **{COLUMNS: {**named, one.file.id: mine}})
-    if name is None:
-        return f"The column of the {role} is looked for by its name again."
-    return f"{name} is the column of the {role} in {one.file.name}."
 
 
 def ids_of(study: Study, files: Sequence[Looked]) -> list[str]:

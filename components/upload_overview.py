@@ -10,8 +10,9 @@ import streamlit as st
 from plotly.graph_objects import Figure
 
 from components.downloads import run_downloads, table_download
-from components.outcome import attempt, go
+from components.outcome import go
 from components.picture import picture
+from components.upload_warnings import NOISE_WORDS
 from components.words import counted, many, when
 from ecg_engine.config import PreprocessConfig
 from ecg_engine.figures import label_colour, label_letter, pca_figure, small_multiples
@@ -23,17 +24,6 @@ from state.overview import label_table
 from state.previews import place_in_file
 from state.runs import PREPROCESS, RunRow
 
-NOISE_WORDS = {
-    "rr": "RR interval too short or too long",
-    "flat": "flatter or blunter than the rest",
-    "slope": "steeper than the rest",
-    "edge": "restless at its ends",
-    "small_cluster": "shape too rare within its label",
-}
-_REMEDY = (
-    "Bring more strips of it, or, if its beats are good, preprocess again with a lower “Groups smaller than” "
-    "(Files and settings, More settings)."
-)
 STRIPS_PAGE = "pages/strips.py"
 
 
@@ -60,60 +50,6 @@ def choose_run(row: RunRow) -> None:
         help="All pages show this run. Earlier ones are kept with their settings and files.",
         on_change=lambda: session.choose(run=st.session_state[key], strip=None, beat=None, prototype=None),
     )
-
-
-def warnings(row: RunRow, waiting: bool, again: Any) -> None:
-    """What a person should know before trusting the run; labels that lost all their beats first and loudest."""
-    summary = row.summary
-    emptied = [found["name"] for found in (summary.get("labels_emptied") or {}).values()]
-    newer = session.newer_decisions(row)
-    files = {file.id for file in session.store().files.all(row.study_id)}
-    if newer or files != set(row.files):
-        _out_of_date(row, newer.beats, files, waiting, again)
-    for text in summary.get("warnings", ()):
-        if any(text.startswith(f"{name} lost all") for name in emptied):
-            st.error(f"{text} No model can learn this label from this run. {_REMEDY}", icon=":material/error:")
-        elif text.startswith("None of the"):
-            st.error(f"{_in_words(text)} {_REMEDY}", icon=":material/error:")
-        elif "rows were skipped" not in text:  # they are listed below, one by one
-            st.warning(text, icon=":material/warning:")
-    unknown = int(summary.get("unknown_patient_rows") or 0)
-    if unknown and "patient" not in summary.get("columns_missing", ()):
-        verb, each = ("has", "it counts") if unknown == 1 else ("have", "each counts")
-        st.warning(f"{many(unknown, 'strip')} {verb} no patient; {each} as a patient of its own.")
-    lost = int(summary.get("decisions_unmatched") or 0)
-    if lost:
-        st.warning(f"{many(lost, 'decision')} found no beat or strip in this run; they are kept and listed in History.")
-
-
-def _in_words(text: str) -> str:
-    for name, words in NOISE_WORDS.items():
-        text = text.replace(f"{name}: ", f"{words}: ")
-    return text
-
-
-def _out_of_date(row: RunRow, beats: int, files: set[str], waiting: bool, again: Any) -> None:
-    said = []
-    if beats:
-        verb = "has" if beats == 1 else "have"
-        said.append(f"{many(beats, 'beat')} {verb} another label or noise flag by decisions made since.")
-    if files - set(row.files):
-        said.append(f"{many(len(files - set(row.files)), 'file')} came after it.")
-    if set(row.files) - files:
-        said.append(f"{many(len(set(row.files) - files), 'of its files', 'of its files')} taken out since.")
-    with st.container(border=True):
-        left, right = st.columns([0.78, 0.22], vertical_alignment="center")
-        left.markdown(f":material/update: **Out of date.** {' '.join(said)}")
-        right.button(
-            "Run again",
-            key="run_again",
-            icon=":material/refresh:",
-            width="stretch",
-            disabled=waiting,
-            help="Same settings, with the decisions and files of now. This run stays in the list.",
-            on_click=attempt,
-            args=(again,),
-        )
 
 
 def figures_of(row: RunRow) -> None:
@@ -207,7 +143,10 @@ def shapes(row: RunRow) -> None:
         st.subheader("Class templates", anchor=False)
         if run.class_templates:
             picture(_templates(row.id, run), key="class_templates")
-            st.caption("The middle beat of each label, noise left out; all in one scale. The upright is the R-peak.")
+            st.caption(
+                "The middle beat of each label and the number of its usable beats; all in one scale. "
+                "The upright is the R-peak."
+            )
         else:
             st.write("No label has usable beats, so there are no templates.")
     with right:
@@ -254,10 +193,11 @@ def _open(row: RunRow, key: str) -> None:
 @st.cache_data(show_spinner=False, max_entries=6)
 def _templates(run_id: str, _run: Run) -> str:
     counts = _run.summary.get("class_counts_usable", {})
+    narrow = len(_run.class_templates) >= 9
     frames = [
         Frame(
             np.asarray(wave),
-            f"{label_letter(label)} {label_name(label)}, {many(int(counts.get(str(label), 0)), 'beat')}",
+            f"{label_letter(label)} {label_name(label)}, {_beats(int(counts.get(str(label), 0)), narrow)}",
             label_colour(label),
         )
         for label, wave in sorted(_run.class_templates.items(), key=lambda item: (item[0] == UNLABELLED, item[0]))
@@ -265,11 +205,15 @@ def _templates(run_id: str, _run: Run) -> str:
     return small_multiples(
         frames,
         title="Class templates",
-        columns=2 if len(frames) < 9 else 3,
-        frame_width=200 if len(frames) < 9 else 130,
+        columns=3 if narrow else 2,
+        frame_width=130 if narrow else 200,
         frame_height=96,
         centre_sample=round(_run.config.pre_sec * _run.fs),
     )
+
+
+def _beats(count: int, narrow: bool) -> str:
+    return f"{count:,}" if narrow else many(count, "beat")
 
 
 @st.cache_resource(show_spinner="Drawing the map", max_entries=8)

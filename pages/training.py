@@ -14,7 +14,7 @@ from components.training_models import actions, bring_model, curves, detail, mod
 from components.training_settings import training_settings
 from ecg_engine.config import TrainConfig
 from state import session
-from state.jobs import Job
+from state.jobs import DONE, Job
 from state.models import ModelRow
 from state.runs import RunRow
 from state.studies import Study
@@ -61,8 +61,8 @@ def page() -> None:
 
 
 def show_when_done(job: Job | None, models: list[ModelRow]) -> None:
-    """Choose the model that was waited for, once it is there."""
-    if job is not None and not job.active and st.session_state.get(WAITING) == job.id:
+    """Choose the model that was waited for, once it is there; one that was stopped may be tried again."""
+    if job is not None and job.status == DONE and st.session_state.get(WAITING) == job.id:
         del st.session_state[WAITING]
         for model in models:
             if model.run_id == job.run_id:
@@ -78,7 +78,7 @@ def live(job: Job) -> None:
             f"Epoch {int(last['epoch'])} of {job.detail.get('epochs', '?')}: {last['class_acc']:.1%} of held-out beats "
             f"right, {last['seconds']:.1f} s an epoch"
         )
-        curves(history, f"live_{job.id}", job.detail.get("epochs"))
+        curves(history, f"live_{job.id}", job.detail.get("epochs"), height=320)
 
 
 def retrain_row(study: Study, models: list[ModelRow]) -> None:

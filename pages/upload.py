@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from components import upload_columns
 from components import upload_files as files
 from components import upload_overview as overview
 from components.frame import page_header
@@ -15,9 +16,11 @@ from components.outcome import attempt, begin_page
 from components.settings import changed
 from components.upload_files import FILES, OVERVIEW, view_key
 from components.upload_settings import ALL, settings
+from components.upload_warnings import warnings
 from components.words import many
 from ecg_engine.config import PreprocessConfig
 from state import session
+from state.jobs import DONE
 from state.runs import PREPROCESS, RunRow
 from state.studies import Study
 
@@ -41,10 +44,9 @@ def page() -> None:
         return
     job = job_panel([PREPROCESS])
     run = session.preprocess_run()
-    if job is not None and not job.active and st.session_state.get(_WAITING) == job.id:
+    if job is not None and job.status == DONE and st.session_state.get(_WAITING) == job.id:
         del st.session_state[_WAITING]
-        if job.status == "done":
-            st.session_state[view_key(study.id)] = OVERVIEW
+        st.session_state[view_key(study.id)] = OVERVIEW
     view = FILES
     if run is not None:
         view = _view(study)
@@ -77,7 +79,7 @@ def files_and_settings(study: Study, run: RunRow | None) -> None:
         shown = files.file_list(study, looked)
         files.taken_out(study)
         if shown is not None:
-            files.look_closer(study, shown)
+            upload_columns.look_closer(study, shown)
     waiting = busy([PREPROCESS])
     ready = [one for one in looked if one.ready]
     rows = sum(one.preview.n_rows for one in ready if one.preview)
@@ -109,7 +111,7 @@ def _start(study: Study, config: PreprocessConfig | None, looked: list[files.Loo
         return None
     ready = files.refuse_without_files(looked)
     params: dict[str, Any] = {"config": config.to_dict()}
-    columns = files.columns_asked(study, ready)
+    columns = upload_columns.columns_asked(study, ready)
     if columns:
         params["columns"] = columns
     if len(ready) < len(looked):
@@ -133,7 +135,7 @@ def _submit(study: Study, params: dict[str, Any]) -> str | None:
 def the_overview(study: Study, run: RunRow) -> None:
     overview.choose_run(run)
     overview.figures_of(run)
-    overview.warnings(run, busy([PREPROCESS]), lambda: _again(study, run))
+    warnings(run, busy([PREPROCESS]), lambda: _again(study, run))
     overview.skipped(run)
     overview.labels_and_noise(run)
     overview.shapes(run)

@@ -13,11 +13,11 @@ from ecg_engine.artifacts import load_run
 from ecg_engine.preprocess import Run
 from state.anchors import beat_index
 from state.deciding import decide
-from state.jobs import RUNNING
+from state.jobs import CANCELLED, RUNNING, Jobs
 from state.models import ModelRow
 from state.runs import PREPROCESS, TRAIN
 from state.seeding import target_of
-from tests.pages.conftest import TRAINING, Opened
+from tests.pages.conftest import TRAINING, Opened, do_job
 from tests.pages.test_app import address, texts
 
 
@@ -239,3 +239,23 @@ def test_a_failed_training_says_why(preprocessed: Opened, jobs_now: None) -> Non
     click(app, "train")
     assert any("every labelled usable beat is Normal, so there is nothing to tell apart" in e.value for e in app.error)
     assert models(preprocessed) == []
+
+
+def test_a_training_that_was_stopped_and_tried_again_shows_its_model(
+    trained: Opened, jobs_wait: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = trained.page("training")
+    click(app, "retrain")
+    jobs = trained.store.jobs
+    (job,) = jobs.all(trained.study.id, active=True)
+    jobs.write(job.id, status=RUNNING)
+    app.run()
+    click(app, f"stop_{job.id}")
+    jobs.end(job.id, CANCELLED)
+    app.run()
+    assert any("Retraining was stopped. Nothing that was there before has changed." in one.value for one in app.info)
+    monkeypatch.setattr(Jobs, "spawn", lambda jobs, job_id: do_job(trained.store, job_id))
+    click(app, f"resume_{job.id}")
+    newer = models(trained)[0]
+    assert address(app, "model") == newer.id and newer.comparison is not None
+    assert f"##### {newer.name} beside" in texts(app)
