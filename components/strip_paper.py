@@ -16,12 +16,15 @@ from ecg_engine.labels import label_name
 from state import session
 
 RAW, FILTERED = "As recorded", "Filtered"
+NORMAL, TALL = "Normal", "Tall"
 _CHART, _CLICKED = "strips_paper", "strips_last_click"
 _WIDE_MM = 264.0
 """Millimetres of paper across the page: 10 s with the calibration pulse at 25 mm/s."""
 _MARKS_MM = 15.0
 _PX_PER_MM = 3.8
 _HEIGHTS = (36.0, 72.0)
+_TALLER = 1.6
+"""For wide screens: the boxes are square, so that a wider strip is a taller one."""
 
 
 def printed() -> tuple[float, float, bool]:
@@ -40,6 +43,7 @@ def settings() -> None:
         st.segmented_control("Speed (mm/s)", SPEEDS, default=25.0, key="strips_speed", **common)
         st.segmented_control("Gain (mm/mV)", GAINS, default=10.0, key="strips_gain", **common)
         st.segmented_control("Trace", [RAW, FILTERED], default=RAW, key="strips_trace", **common)
+        st.segmented_control("Paper", [NORMAL, TALL], default=NORMAL, key="strips_size", **common)
     if printed() != before:  # kept from an earlier visit, and only now known
         st.rerun()
 
@@ -62,14 +66,14 @@ def beats_table(view: View) -> pd.DataFrame:
 
 
 @st.cache_resource(show_spinner=False, max_entries=12)
-def _height(run_id: str, folder: str, gain: float, units_per_mv: float) -> int:
+def _height(run_id: str, folder: str, gain: float, units_per_mv: float, taller: float) -> int:
     """Height that shows four strips of five at full size: one for all strips, so that nothing below moves."""
     strips = session.load(session.store().runs.get(run_id)).strips
     assert strips is not None
     starts = strips.offsets[:-1]
     spans = np.maximum.reduceat(strips.samples, starts) - np.minimum.reduceat(strips.samples, starts)
     tall = float(np.nanpercentile(spans, 80)) / units_per_mv * gain + 2 * 5 * 0.6 + _MARKS_MM
-    return round(min(max(tall, _HEIGHTS[0]), _HEIGHTS[1]) * _PX_PER_MM) + MARGIN["t"] + MARGIN["b"]
+    return round(min(max(tall, _HEIGHTS[0]), _HEIGHTS[1]) * _PX_PER_MM * taller) + MARGIN["t"] + MARGIN["b"]
 
 
 def figure(view: View, speed: float, gain: float, filtered: bool) -> go.Figure:
@@ -94,17 +98,15 @@ def figure(view: View, speed: float, gain: float, filtered: bool) -> go.Figure:
     layout = drawn.layout
     # The width is the page's, the height that of all strips of the run. Where the boxes, which stay square, leave
     # room, there is more paper; the signal is never stretched.
-    layout.width, layout.height, layout.autosize = None, _height(*_key(view), gain, study.units_per_mv), True
+    tall = _TALLER if st.session_state.get("strips_size") == TALL else 1.0
+    height = _height(view.row.id, str(session.store().folder), gain, study.units_per_mv, tall)
+    layout.width, layout.height, layout.autosize = None, height, True
     layout.xaxis.constrain, layout.yaxis.constrain = "range", "range"
     layout.xaxis.constraintoward, layout.yaxis.constraintoward = "left", "middle"
     layout.yaxis.fixedrange = True
     layout.xaxis.range = _window(view, speed, list(layout.xaxis.range))
     layout.uirevision = f"{view.strip}-{speed}-{layout.xaxis.range[0]}"
     return drawn
-
-
-def _key(view: View) -> tuple[str, str]:
-    return view.row.id, str(session.store().folder)
 
 
 def _window(view: View, speed: float, whole: list[float]) -> list[float]:

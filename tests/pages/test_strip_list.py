@@ -193,6 +193,8 @@ def test_boxes_are_square_and_all_strips_have_one_height(preprocessed: Opened) -
         assert layout["xaxis"]["constrain"] == layout["yaxis"]["constrain"] == "range", "paper is added, not stretched"
         press(app, "next")
     assert len(heights) == 1
+    app.segmented_control(key="strips_size").set_value("Tall").run()
+    assert figure(app)["layout"]["height"] > 1.3 * heights.pop()
 
 
 def test_charts_have_words_for_who_cannot_see_them(preprocessed: Opened) -> None:
