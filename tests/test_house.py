@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -76,6 +77,19 @@ def test_requirements_are_pinned_and_explained() -> None:
                 assert version, f"{line}: pin it with =="
                 assert package.split("[")[0].lower() in readme, f"{package}: give its reason in the README"
     assert "torch==2.13.0" in (REPOSITORY / "requirements.txt").read_text().splitlines()
+
+
+PACKAGE = {"sklearn": "scikit-learn", "python_calamine": "python-calamine"}
+"""Import name to package name, where they differ."""
+
+
+def test_what_is_imported_is_required() -> None:
+    """A package that only comes along with another one can be gone with its next release."""
+    lines = (REPOSITORY / "requirements.txt").read_text().splitlines()
+    required = {re.split(r"[\[=]", line)[0].lower() for line in lines if "==" in line}
+    for path in MODULES:
+        for name in imported(path) - ROOMS - set(sys.stdlib_module_names):
+            assert PACKAGE.get(name, name) in required, f"{path.name} imports {name}: pin it in requirements.txt"
 
 
 def test_the_app_keeps_to_itself() -> None:
