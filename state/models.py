@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Row, select, update
 
-from ecg_engine.bundle import Bundle, load
 from ecg_engine.errors import BundleError
 from state import schema
 from state.db import reading, writing
 from state.errors import NotFoundError
 from state.plain import new_id, now
 from state.studies import _name
+
+if TYPE_CHECKING:  # torch takes a second or two to load, which opening the store need not spend
+    from ecg_engine.bundle import Bundle
 
 CURRENT, CANDIDATE, FORMER = "current", "candidate", "former"
 
@@ -111,6 +113,8 @@ class Models:
         BundleError
             If its file is damaged or gone; the message begins with the model's name, as it stands on the screen.
         """
+        from ecg_engine.bundle import load
+
         try:
             return load(self.path(model))
         except BundleError as error:
