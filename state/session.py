@@ -253,7 +253,7 @@ def keep(decisions: Sequence[Decision]) -> int:
 
 def undo_last() -> Decision | None:
     """Undo this reader's newest decision that holds, with those made in one go with it; None if there is none."""
-    mine = [made for made in store().decisions.active(the_study().id) if made.reader == reader()]
+    mine = [made for made in active_decisions() if made.reader == reader()]
     if not mine:
         return None
     undo_together(store().decisions, made_together(mine[-1], mine), reader())
