@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from components.words import size
 from state import session
 from state.runs import RunRow
 
@@ -27,7 +28,7 @@ def run_downloads(run: RunRow, *, title: str = "Files of this run") -> None:
         name = st.selectbox(
             "File",
             [str(path.relative_to(folder)) for path in files],
-            format_func=lambda name: f"{name}  ({_size((folder / name).stat().st_size)})",
+            format_func=lambda name: f"{name}  ({size((folder / name).stat().st_size)})",
             key=f"file_{run.id}",
         )
         one, everything = st.columns(2)
@@ -78,11 +79,3 @@ def _archive(folder: Path, files: list[Path]) -> bytes:
             text = "These files are too large for one archive; download them one by one:\n" + "\n".join(left_out)
             archive.writestr("LEFT_OUT.txt", text)
     return buffer.getvalue()
-
-
-def _size(size: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size = size / 1000
-    return f"{size:.1f} GB"

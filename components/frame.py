@@ -12,6 +12,8 @@ from components.keys import keys_panel
 from ecg_engine.errors import EngineError
 from state import session
 
+ACTIONABLE = (EngineError, OSError)
+"""Errors that a person can do something about; others are the program's own."""
 STEADY_LINE = "Research and teaching use. A clinician confirms every finding."
 
 
@@ -48,15 +50,20 @@ def empty_state(title: str, text: str, *, action: str = "", page: str = "", icon
             st.switch_page(page)
 
 
+def sentence(error: Exception) -> str:
+    """One of :data:`ACTIONABLE` as it is told on the screen."""
+    if isinstance(error, OSError):
+        return f"The disk or a file refused: {error}. Free some space or check the folder, then try again."
+    return str(error)
+
+
 @contextmanager
 def told() -> Iterator[None]:
     """Turn an error that a person can act on into a message on the page; other errors pass."""
     try:
         yield
-    except EngineError as error:
-        st.error(str(error), icon=":material/error:")
-    except OSError as error:
-        st.error(f"The disk or a file refused: {error}. Free some space or check the folder, then try again.")
+    except ACTIONABLE as error:
+        st.error(sentence(error), icon=":material/error:")
 
 
 def tight_page() -> None:

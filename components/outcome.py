@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from ecg_engine.errors import EngineError
+from components.frame import ACTIONABLE, sentence
 from state import session
 
 _TOLD, _GO = "outcome_told", "outcome_go"
@@ -20,10 +20,8 @@ def attempt(action: Callable[[], str | None]) -> None:
     """Do something in a callback; what it returns is told, and an error that a person can act on is shown."""
     try:
         done = action()
-    except EngineError as error:
-        st.session_state[_TOLD] = ("error", str(error))
-    except OSError as error:
-        st.session_state[_TOLD] = ("error", f"The disk or a file refused: {error}. Free some space, then try again.")
+    except ACTIONABLE as error:
+        st.session_state[_TOLD] = ("error", sentence(error))
     else:
         # An error is not covered by what went well after it.
         if done and st.session_state.get(_TOLD, ("", ""))[0] != "error":

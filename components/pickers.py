@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import streamlit as st
 
 
 def distinct(words: Mapping[str, str]) -> dict[str, str]:
@@ -23,6 +25,28 @@ def distinct(words: Mapping[str, str]) -> dict[str, str]:
         met[text] += 1
         told[id] = f"{text}, no. {met[text]}" if often[text] > 1 else text
     return told
+
+
+def pick_newest_first(
+    label: str, oldest_first: Mapping[str, str], chosen: str, *, key: str, on_pick: Callable[[str], object]
+) -> None:
+    """A list without a label on the screen, newest at the top, that shows what is chosen; a pick is handed on by id."""
+    words = distinct(oldest_first)
+    known = list(words)[::-1]
+    key = f"{key}_{len(known)}"
+
+    def picked() -> None:
+        on_pick(st.session_state[key])
+
+    st.selectbox(
+        label,
+        known,
+        index=known.index(chosen),
+        format_func=lambda id: words.get(id, "?"),
+        key=key,
+        on_change=picked,
+        label_visibility="collapsed",
+    )
 
 
 def rows_taken(selection: Mapping[str, Any]) -> Sequence[int]:

@@ -9,9 +9,8 @@ import streamlit as st
 from components.downloads import table_download
 from components.frame import told
 from components.review_view import View
-from components.theme import ink
+from components.theme import confusion_chart
 from ecg_engine.agreement import HELD_OUT, NEW, TRAINED, Agreement, agreement, training_parts
-from ecg_engine.figures import confusion_figure
 from state import session
 
 UNSEEN, SEEN, ALL = "Patients it has not seen", "Patients it was trained on", "All patients"
@@ -133,16 +132,7 @@ def _figures(view: View, found: Agreement, wanted: str | None, parts: np.ndarray
         return
     left, right = st.columns([0.56, 0.44], gap="medium")
     with left:
-        figure = confusion_figure(found.matrix, found.classes)
-        # Plotly picks black or white by the cell's colour as if the page were white.
-        figure.update_traces(textfont_color=ink())
-        st.plotly_chart(
-            figure,
-            key="review_confusion",
-            theme=None,
-            config={"displayModeBar": False},
-            alt=str(figure.layout.meta["alt"]).replace("held-out ", ""),
-        )
+        confusion_chart(found.matrix, found.classes, key="review_confusion", of="beats")
     with right:
         _report(found.report, "review_report", f"Agreement by label over {found.counted:,} beats")
         st.caption("EC57-style, by AAMI class (N normal, S supraventricular, V ventricular):")

@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from components.strip_view import View, go_to_beat
-from ecg_engine.figures import GAINS, SPEEDS, Paper, strip_figure, strip_units
+from components.theme import paper as themed_paper
+from ecg_engine.figures import GAINS, SPEEDS, strip_figure, strip_units
 from ecg_engine.figures.paper import MARGIN
 from ecg_engine.labels import label_name
 from state import session
@@ -79,7 +80,6 @@ def _height(run_id: str, folder: str, gain: float, units_per_mv: float, taller: 
 def figure(view: View, speed: float, gain: float, filtered: bool) -> go.Figure:
     """The strip with its beats, on paper that fills the room it is given."""
     study, config = session.the_study(), view.run.config
-    theme = "dark" if st.context.theme.type == "dark" else "light"
     row = view.rows.table.iloc[view.place]
     by_reader = ", as decided" if row["decided"] else ""
     wave = strip_units(view.run, view.strip, filtered=filtered)
@@ -90,7 +90,7 @@ def figure(view: View, speed: float, gain: float, filtered: bool) -> go.Figure:
         units_per_mv=study.units_per_mv,
         assumed=study.units_assumed,
         filter_hz=(config.low_hz, config.high_hz) if filtered else None,
-        paper=Paper(speed=speed, gain=gain, px_per_mm=_PX_PER_MM, theme=theme),
+        paper=themed_paper(speed=speed, gain=gain, px_per_mm=_PX_PER_MM),
         window_sec=(config.pre_sec, config.post_sec),
         selected=int(view.index.beat_ids[view.beat]) if view.beat >= 0 else None,
         title=f"Strip {view.strip} · {view.patient} · {label_name(view.label)}{by_reader}",

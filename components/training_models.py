@@ -11,9 +11,9 @@ import streamlit as st
 from components.downloads import run_downloads, table_download
 from components.keymap import UNDO
 from components.outcome import attempt
-from components.theme import ink
+from components.theme import confusion_chart
 from components.words import listed, many, when
-from ecg_engine.figures import confusion_figure, curves_figure
+from ecg_engine.figures import curves_figure
 from ecg_engine.labels import label_name
 from state import session
 from state.importing import import_bundle
@@ -21,7 +21,6 @@ from state.models import ModelRow
 from state.studies import Study
 
 _BEFORE = "current_before"
-STATUS = {"current": "current", "candidate": "candidate", "former": "former"}
 FIGURES = {
     "class_acc": "Right on held-out beats",
     "macro_f1": "Mean F1 over the labels",
@@ -42,7 +41,7 @@ def model_list(models: Sequence[ModelRow]) -> ModelRow:
     rows = [
         {
             "model": model.name,
-            "status": STATUS[model.status],
+            "status": model.status,
             "right": _percent(model.metrics.get("class_acc")),
             "f1": macro_f1(model.metrics),
             "gate": _percent(model.metrics.get("gate_acc")),
@@ -115,9 +114,8 @@ def actions(model: ModelRow, models: Sequence[ModelRow]) -> None:
                 args=(lambda: _make_current(model, current),),
             )
     with second.popover("Rename", icon=":material/edit:", width="stretch"), st.form("rename_model", border=False):
-        name = st.text_input("Name of the model", value=model.name, key=f"name_{model.id}")
+        st.text_input("Name of the model", value=model.name, key=f"name_{model.id}")
         st.form_submit_button("Rename", on_click=lambda: attempt(lambda: _rename(model)))
-        del name
     path = store.models.path(model)
     third.download_button(
         "Download the model",
@@ -156,7 +154,8 @@ def detail(model: ModelRow) -> None:
     else:
         left, right = st.columns([0.52, 0.48], gap="medium")
         with left:
-            _confusion(metrics)
+            classes = [int(value) for value in metrics.get("raw_class_values") or []]
+            confusion_chart(metrics.get("confusion_matrix_non_noise") or [], classes, key="training_confusion")
         with right:
             _report(report, "Figures of each label on held-out beats")
             if metrics.get("aami_report"):
@@ -191,20 +190,6 @@ def _notes(told: Mapping[str, Any]) -> None:
     notes = told.get("notes") or []
     if notes:
         st.caption("  \n".join(f":material/info: {note}" for note in notes))
-
-
-def _confusion(metrics: Mapping[str, Any]) -> None:
-    classes = metrics.get("raw_class_values") or []
-    figure = confusion_figure(metrics.get("confusion_matrix_non_noise") or [], [int(value) for value in classes])
-    # Plotly picks black or white by the cell's colour as if the page were white.
-    figure.update_traces(textfont_color=ink())
-    st.plotly_chart(
-        figure,
-        key="training_confusion",
-        theme=None,
-        config={"displayModeBar": False},
-        alt=str(figure.layout.meta["alt"]),
-    )
 
 
 def _report(rows: Sequence[Mapping[str, Any]], alt: str) -> None:

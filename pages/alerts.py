@@ -13,7 +13,7 @@ from components.jobs import job_panel
 from components.keymap import ACCEPT, NEXT_ITEM, OPEN_STRIP, PREVIOUS_ITEM, SEED, START, UNDO
 from components.label_buttons import LABEL_KEYS_SHOWN
 from components.outcome import begin_page
-from components.pickers import distinct
+from components.pickers import pick_newest_first
 from components.review_view import View as Review
 from components.review_view import gather as gather_review
 from components.words import many, when
@@ -172,19 +172,15 @@ def notes(view: View) -> list[str]:
 def which(view: View) -> None:
     """The searches that there are in this prediction."""
     oldest_first = reversed(searches_of(view.review.row))
-    words = distinct(
-        {run.id: f"{when(run.created_at)}, {many(int(run.summary.get('alerts', 0)), 'alert')}" for run in oldest_first}
-    )
-    known = list(words)[::-1]
-    key = f"search_{view.row.id}_{len(known)}"
-    st.selectbox(
+    words = {
+        run.id: f"{when(run.created_at)}, {many(int(run.summary.get('alerts', 0)), 'alert')}" for run in oldest_first
+    }
+    pick_newest_first(
         "Search",
-        known,
-        index=known.index(view.row.id),
-        format_func=lambda run_id: words.get(run_id, "?"),
-        key=key,
-        on_change=lambda: session.choose(search=st.session_state[key], cluster=None),
-        label_visibility="collapsed",
+        words,
+        view.row.id,
+        key=f"search_{view.row.id}",
+        on_pick=lambda id: session.choose(search=id, cluster=None),
     )
 
 

@@ -9,7 +9,7 @@ from components.frame import empty_state, page_header
 from components.jobs import job_panel
 from components.keymap import START
 from components.outcome import begin_page
-from components.pickers import distinct
+from components.pickers import pick_newest_first
 from components.predict_panel import predict_panel
 from components.review_agreement import agreement_view
 from components.review_queue import KEYS, review_queue
@@ -106,19 +106,13 @@ def summary(view: View) -> None:
 def which(view: View) -> None:
     """The predictions that there are of these strips."""
     oldest_first = reversed(predictions_of(view.source))
-    words = distinct(
-        {run.id: f"{run.summary.get('model_name', 'A model')}, {when(run.created_at)}" for run in oldest_first}
-    )
-    known = list(words)[::-1]
-    key = f"prediction_{view.row.id}_{len(known)}"
-    st.selectbox(
+    words = {run.id: f"{run.summary.get('model_name', 'A model')}, {when(run.created_at)}" for run in oldest_first}
+    pick_newest_first(
         "Prediction",
-        known,
-        index=known.index(view.row.id),
-        format_func=lambda run_id: words.get(run_id, "?"),
-        key=key,
-        on_change=lambda: session.choose(prediction=st.session_state[key]),
-        label_visibility="collapsed",
+        words,
+        view.row.id,
+        key=f"prediction_{view.row.id}",
+        on_pick=lambda id: session.choose(prediction=id),
     )
 
 

@@ -43,7 +43,8 @@ def page() -> None:
         return
     models = session.store().models.all(study.id)
     show_when_done(job_panel(KINDS, draw=live), models)
-    retrain_row(study, models)
+    waiting = busy(KINDS)
+    retrain_row(study, models, waiting)
     if models:
         st.subheader("Models", anchor=False)
         chosen = model_list(models)
@@ -55,7 +56,9 @@ def page() -> None:
         enough = data_there_is(run)
     with right:
         st.subheader("Train a new model", anchor=False)
-        train_form(study, run, models, enough)
+        train_form(study, run, models, enough and not waiting)
+        if waiting:
+            st.caption("A training is under way; it is shown above.")
         with st.expander("Bring a model", icon=":material/upload:"):
             bring_model(study)
 
@@ -81,7 +84,7 @@ def live(job: Job) -> None:
         curves(history, f"live_{job.id}", job.detail.get("epochs"), height=320)
 
 
-def retrain_row(study: Study, models: list[ModelRow]) -> None:
+def retrain_row(study: Study, models: list[ModelRow], waiting: bool) -> None:
     """One click: labels as they stand now, a new model, both judged on the same patients."""
     if not models:
         return
@@ -93,7 +96,7 @@ def retrain_row(study: Study, models: list[ModelRow]) -> None:
         shortcut=RETRAIN,
         icon=":material/autorenew:",
         width="stretch",
-        disabled=busy(KINDS),
+        disabled=waiting,
         on_click=attempt,
         args=(lambda: _submit(study, "retrain", {}),),
     )
@@ -103,25 +106,22 @@ def retrain_row(study: Study, models: list[ModelRow]) -> None:
     )
 
 
-def train_form(study: Study, run: RunRow, models: list[ModelRow], enough: bool) -> None:
+def train_form(study: Study, run: RunRow, models: list[ModelRow], ready: bool) -> None:
     last = session.store().runs.newest(study.id, "train")
     known = TrainConfig().to_dict().keys()
     before = TrainConfig.from_dict({k: v for k, v in (last.config if last else {}).items() if k in known})
     config = training_settings(study, before)
     device_found()
-    waiting = busy(KINDS)
     st.button(
         "Train",
         key="train",
         type="secondary" if models else "primary",
         shortcut=START,
         icon=":material/play_arrow:",
-        disabled=config is None or waiting or not enough,
+        disabled=config is None or not ready,
         on_click=attempt,
         args=(lambda: _submit(study, "train", {"config": config.to_dict(), "runs": [run.id]}) if config else None,),
     )
-    if waiting:
-        st.caption("A training is under way; it is shown above.")
 
 
 def _submit(study: Study, kind: str, params: dict[str, object]) -> None:

@@ -54,7 +54,13 @@ def _legend(entries: int) -> dict[str, Any]:
 
 
 def note(
-    text: str, x: float = 1.0, y: float = 0.0, *, xanchor: str = "right", yanchor: str = "bottom"
+    text: str,
+    x: float = 1.0,
+    y: float = 0.0,
+    *,
+    xanchor: str = "right",
+    yanchor: str = "bottom",
+    colour: str = INK,
 ) -> dict[str, Any]:
     """A small text in a corner of the plot."""
     return {
@@ -66,7 +72,7 @@ def note(
         "xanchor": xanchor,
         "yanchor": yanchor,
         "showarrow": False,
-        "font": {"size": 11, "color": INK},
+        "font": {"size": 11, "color": colour},
     }
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ecg_engine.errors import InputError
+from ecg_engine.figures.charts import note
 from ecg_engine.figures.palette import ACCENT, INK, label_colour, label_letter
 from ecg_engine.figures.paper import ASSUMED_UNITS_PER_MV, Paper, to_millivolts
 from ecg_engine.labels import NOISE, label_name
@@ -134,7 +135,7 @@ def strip_figure(
     cut = float(np.nanmax(mv)) > high or float(np.nanmin(mv)) < low
     if cut:
         text = f"The trace leaves the paper ({np.nanmin(mv):.1f} to {np.nanmax(mv):.1f} mV): check the gain."
-        notes.append(_note(text, 0.5, 1.0, "center", "top", label_colour(2)))
+        notes.append(note(text, 0.5, 1.0, xanchor="center", yanchor="top", colour=label_colour(2)))
     number = 0
     if beats is not None and len(beats):
         number = len(beats)
@@ -148,27 +149,15 @@ def _round_up(value: float, step: float) -> float:
     return float(np.ceil(value / step - 1e-3) * step)
 
 
-def _note(text: str, x: float, y: float, xanchor: str, yanchor: str, colour: str) -> dict[str, Any]:
-    return {
-        "text": text,
-        "x": x,
-        "y": y,
-        "xref": "paper",
-        "yref": "paper",
-        "xanchor": xanchor,
-        "yanchor": yanchor,
-        "showarrow": False,
-        "font": {"size": 11, "color": colour},
-    }
-
-
 def _prints(
     paper: Paper, fs: float, units_per_mv: float, assumed: bool, filter_hz: tuple[float, float] | None, title: str
 ) -> list[dict[str, Any]]:
     line = paper.printed(fs, units_per_mv, assumed=assumed, filter_hz=filter_hz)
-    notes = [_note(line.replace("   ", " &nbsp; "), 0, 0, "left", "top", INK) | {"yshift": -10}]
+    notes = [note(line.replace("   ", " &nbsp; "), 0, 0, xanchor="left", yanchor="top") | {"yshift": -10}]
     if title:
-        notes.append(_note(title, 0, 1, "left", "bottom", INK) | {"yshift": 8, "font": {"size": 13, "color": INK}})
+        notes.append(
+            note(title, 0, 1, xanchor="left", yanchor="bottom") | {"yshift": 8, "font": {"size": 13, "color": INK}}
+        )
     return notes
 
 
