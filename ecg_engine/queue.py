@@ -1,11 +1,12 @@
-"""The order in which beats under review are looked at, and why each of them is doubtful, in words.
+"""The order in which items are looked at, and why each of them is doubtful, in words.
 
-An order is an entry in :data:`ORDERS`; the screen that shows the queue knows nothing of how it is sorted.
+An order is an entry in :data:`ORDERS`: a title and the columns that it sorts by. The screen that shows the queue knows
+nothing of how it is sorted, and the sorting nothing of where the items come from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -15,13 +16,24 @@ from numpy.typing import NDArray
 
 from ecg_engine.config import PredictConfig
 from ecg_engine.errors import ConfigError
-
-Keys = list[NDArray[Any]]
+from ecg_engine.ranking import doubt, expected_severity, label_quality
 
 REASON_TITLES: Mapping[str, str] = MappingProxyType(
-    {"confidence": "Unsure of the class", "noise": "Perhaps noise", "similarity": "Unlike known shapes"}
+    {
+        "confidence": "Unsure of the class",
+        "noise": "Perhaps noise",
+        "similarity": "Unlike known shapes",
+        "unknown": "Strip without a label",
+        "ectopic": "Flagged as noise, looks ectopic",
+        "disagree": "Strip and beats disagree",
+        "unsure": "Left for a second reader",
+    }
 )
-"""The reasons of ``review_reason``, as a reader would name them."""
+"""Every reason for which an item stands in the queue, as a reader would name it.
+
+The first three are the prediction's (``review_reason``), the fourth its Unknown/Review strips; the others come from
+:mod:`ecg_engine.suspects` and from readers.
+"""
 
 
 class Order(NamedTuple):
@@ -31,46 +43,14 @@ class Order(NamedTuple):
     ----------
     title, help : str
         For who chooses it.
-    keys : callable
-        From the beats under review and the thresholds to what is sorted by, the weightiest first, all ascending.
-        Ties are broken by ``beat_global_id``.
+    by : tuple of str
+        Columns that are sorted by, the weightiest first; ``-name`` for the largest first. What has no value (NaN)
+        comes last. Ties go by :data:`AS_READ`, so that every order is total.
     """
 
     title: str
     help: str
-    keys: Callable[[pd.DataFrame, PredictConfig], Keys]
-
-
-def doubt(beats: pd.DataFrame, config: PredictConfig) -> NDArray[np.float64]:
-    """How far a beat lies beyond the limits: 0 at or within all of them, 1 at the worst; higher is more doubtful.
-
-    For each of the three tests, the way beyond its limit as a share of the longest way there is; the largest counts.
-    A test that the model cannot make (NaN) adds nothing.
-    """
-    sure, noise, alike = (
-        beats[name].to_numpy(dtype=float, na_value=np.nan) for name in ("pred_conf", "noise_prob", "max_proto_sim")
-    )
-    ways = [
-        (config.min_class_conf - sure) / (config.min_class_conf or 1.0),
-        (noise - config.max_noise_prob) / ((1.0 - config.max_noise_prob) or 1.0),
-        (config.min_proto_sim - alike) / ((config.min_proto_sim + 1.0) or 1.0),
-    ]
-    return np.asarray(np.clip(np.nan_to_num(np.stack(ways), nan=0.0).max(axis=0), 0.0, 1.0), dtype=np.float64)
-
-
-def _patients(beats: pd.DataFrame) -> Keys:
-    # Numbers in order of size, then names in order of the alphabet; 2 comes before 10.
-    names = beats["patient_id"].astype(str)
-    numbers = pd.to_numeric(names, errors="coerce").fillna(np.inf).to_numpy(dtype=float)
-    return [numbers, np.unique(names.to_numpy(dtype=str), return_inverse=True)[1], *_as_read(beats)]
-
-
-def _as_read(beats: pd.DataFrame) -> Keys:
-    return [beats["source_row"].to_numpy(), beats["r_index"].to_numpy()]
-
-
-def _confidence(beats: pd.DataFrame) -> NDArray[np.float64]:
-    return beats["pred_conf"].to_numpy(dtype=float)
+    by: tuple[str, ...]
 
 
 ORDERS: Mapping[str, Order] = MappingProxyType(
@@ -78,27 +58,81 @@ ORDERS: Mapping[str, Order] = MappingProxyType(
         "uncertain": Order(
             "Most uncertain first",
             "Those furthest beyond a limit come first: what the model learns most from.",
-            lambda beats, config: [-doubt(beats, config)],
+            ("-doubt",),
+        ),
+        "typical": Order(
+            "Most typical first",
+            "Those closest to the middle of their cluster come first: an answer holds for many others.",
+            ("distance",),
+        ),
+        "mislabelled": Order(
+            "Most likely mislabelled first",
+            "Those whose label the model would least give come first.",
+            ("quality",),
+        ),
+        "serious": Order(
+            "Most serious if missed first",
+            "Runs, triplets and couplets come before single beats, and those before rates.",
+            ("-severity",),
         ),
         "likely": Order(
             "Most likely right first",
             "Those the model is surest of come first: quick to accept.",
-            lambda beats, config: [-_confidence(beats)],
+            ("-confidence",),
         ),
         "suggestion": Order(
             "By suggestion",
-            "Beats with one suggested label follow each other, the surest first.",
-            lambda beats, config: [beats["pred_label_raw"].to_numpy(dtype=float), -_confidence(beats)],
+            "Items with one suggested label follow each other, the surest first.",
+            ("suggestion", "-confidence"),
         ),
         "patient": Order(
             "By patient",
             "One patient after another, strip by strip.",
-            lambda beats, config: _patients(beats),
+            ("patient_order",),
         ),
-        "first": Order("First in, first out", "In the order of the file.", lambda beats, config: _as_read(beats)),
+        "first": Order("First in, first out", "In the order of the file.", ()),
     }
 )
 """Ways through the queue, by name."""
+
+AS_READ = ("source_row", "beat_global_id")
+"""What ties go by: strip by strip as in the file, a strip (-1) before its beats."""
+
+
+def order_of(items: pd.DataFrame, order: str) -> NDArray[np.int64]:
+    """Places of items in an order. It is total: it depends on the items alone, not on how they were laid out.
+
+    Parameters
+    ----------
+    items : DataFrame
+        Those columns that the order sorts by, and :data:`AS_READ`: doubt (0 to 1, :func:`~ecg_engine.ranking.doubt`),
+        distance (from the prototype, 0 upwards), quality (0 to 1, :func:`~ecg_engine.ranking.label_quality`), severity
+        (0 to 1), confidence, suggestion (label id, NaN for none), patient_order (:func:`patient_order`).
+    order : str
+        A name in :data:`ORDERS`.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such order; the message names those there are.
+    """
+    if order not in ORDERS:
+        raise ConfigError(f"There is no order {order!r} of the queue; there are: {', '.join(ORDERS)}.")
+    keys = []
+    for name in (*ORDERS[order].by, *AS_READ):
+        values = items[name.removeprefix("-")].to_numpy(dtype=float, na_value=np.nan)
+        keys.append(-values if name.startswith("-") else values)
+    return np.lexsort(keys[::-1])
+
+
+def patient_order(patients: pd.Series) -> NDArray[np.int64]:
+    """Place of each item's patient among all: numbers in order of size (2 before 10), then names by the alphabet."""
+    codes, names = pd.factorize(patients.astype(str))
+    numbers = pd.to_numeric(pd.Series(names), errors="coerce").fillna(np.inf).to_numpy(dtype=float)
+    ranked = np.lexsort([np.asarray(names, dtype=str), numbers])
+    place = np.empty(len(names), dtype=np.int64)
+    place[ranked] = np.arange(len(names))
+    return place[codes]
 
 
 def review_queue(
@@ -110,7 +144,7 @@ def review_queue(
     suggestions: Collection[int] = (),
     patients: Collection[str] = (),
 ) -> pd.DataFrame:
-    """The beats under review, in an order.
+    """The beats that a prediction sent to review, in an order.
 
     Parameters
     ----------
@@ -119,7 +153,7 @@ def review_queue(
     config : PredictConfig
         The thresholds that were used.
     order : str
-        A name in :data:`ORDERS`.
+        A name in :data:`ORDERS`. The typical go by the largest prototype cosine, the mislabelled by the strip's label.
     reasons : collection of str
         Only beats that are doubtful for one of these; all if empty.
     suggestions : collection of int
@@ -132,8 +166,6 @@ def review_queue(
     ConfigError
         If there is no such order; the message names those there are.
     """
-    if order not in ORDERS:
-        raise ConfigError(f"There is no order {order!r} of the queue; there are: {', '.join(ORDERS)}.")
     wanted = beats["review_flag"].to_numpy() == 1
     if reasons:
         why = beats["review_reason"].fillna("").astype(str)
@@ -143,8 +175,28 @@ def review_queue(
     if patients:
         wanted &= beats["patient_id"].astype(str).isin(list(patients)).to_numpy()
     chosen = beats[wanted]
-    keys = [*ORDERS[order].keys(chosen, config), chosen["beat_global_id"].to_numpy()]
-    return chosen.iloc[np.lexsort(keys[::-1])]
+    return chosen.iloc[order_of(_as_items(chosen, config), order)]
+
+
+def _as_items(beats: pd.DataFrame, config: PredictConfig) -> pd.DataFrame:
+    """Predicted beats with the columns that orders sort by."""
+    raw = beats["pred_label_raw"].to_numpy(dtype=float, na_value=np.nan)
+    sure = beats["pred_conf"].to_numpy(dtype=float, na_value=np.nan)
+    noise = beats["noise_prob"].to_numpy(dtype=float, na_value=np.nan)
+    given = beats["record_label"].to_numpy() if "record_label" in beats else raw
+    return pd.DataFrame(
+        {
+            "source_row": beats["source_row"].to_numpy(),
+            "beat_global_id": beats["beat_global_id"].to_numpy(),
+            "doubt": doubt(beats, config),
+            "distance": 1.0 - beats["max_proto_sim"].to_numpy(dtype=float, na_value=np.nan),
+            "quality": label_quality(given, raw, sure, noise),
+            "severity": expected_severity(raw, sure),
+            "confidence": sure,
+            "suggestion": raw,
+            "patient_order": patient_order(beats["patient_id"]),
+        }
+    )
 
 
 def why_in_words(beat: Mapping[Any, Any], config: PredictConfig) -> list[str]:
