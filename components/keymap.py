@@ -34,6 +34,8 @@ VALID = "o"
 UNDO = "u"
 REDO = "y"
 SEED = "m"
+UNSURE = "l"
+NOTE = "."
 NEXT_STRIP = "j"
 PREVIOUS_STRIP = "k"
 NEXT_BEAT = "Right"
@@ -46,3 +48,29 @@ STOP = "q"
 ACCEPT = "y"
 ACCEPT_STRIP = "h"
 OPEN_STRIP = "g"
+
+ACTION_KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        "accept": ACCEPT,
+        "accept_strip": ACCEPT_STRIP,
+        "valid": VALID,
+        "unsure": UNSURE,
+        "seed": SEED,
+        "note": NOTE,
+        "undo": UNDO,
+        "next": NEXT_ITEM,
+        "previous": PREVIOUS_ITEM,
+        "open_strip": OPEN_STRIP,
+    }
+)
+"""What is done to a beat or an item, by name: the keys of the queue and of the strip reader."""
+
+
+def label_keys() -> dict[int, str]:
+    """Label id to key, as the reader in hand has them."""
+    return dict(LABEL_KEYS)
+
+
+def action_keys() -> dict[str, str]:
+    """Name of an action (see :data:`ACTION_KEYS`) to key, as the reader in hand has them."""
+    return dict(ACTION_KEYS)
