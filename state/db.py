@@ -18,7 +18,7 @@ from state.plain import to_json
 URL_VARIABLE = "DATABASE_URL"
 DATABASE_FILE = "review.db"
 BUSY_SECONDS = 30
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration: what :func:`migrate` brings a database to."""
 
 

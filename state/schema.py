@@ -76,7 +76,13 @@ def _made() -> Column[datetime]:
     return Column("created_at", UtcTime, nullable=False)
 
 
-readers = Table("readers", metadata, Column("name", String(200), primary_key=True), _made())
+readers = Table(
+    "readers",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    _made(),
+    Column("settings", Json, nullable=False, server_default="{}"),
+)
 
 studies = Table(
     "studies",
@@ -208,4 +214,16 @@ alerts = Table(
     Column("example_beats", Json, nullable=False),
     _made(),
     UniqueConstraint("run_id", "cluster_id"),
+)
+
+# Which tab has which item of a queue in hand, until when. Rows that ran out are taken over by who asks next.
+leases = Table(
+    "leases",
+    metadata,
+    Column("study_id", Id, ForeignKey("studies.id"), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("reader", String(200), nullable=False),
+    Column("tab", String(64), nullable=False),
+    Column("until", UtcTime, nullable=False),
+    Index("ix_leases_study_id_tab", "study_id", "tab"),
 )

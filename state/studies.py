@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -52,10 +52,11 @@ class Study:
 
 @dataclass(frozen=True)
 class Reader:
-    """Who decides. The name is the identity and never changes."""
+    """Who decides. The name is the identity and never changes; ``settings`` is what she has set to her liking."""
 
     name: str
     created_at: datetime
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 def _name(text: str, what: str) -> str:
@@ -180,6 +181,22 @@ class Readers:
         """Readers by name."""
         with reading(self._engine) as connection:
             return [Reader(**row._mapping) for row in connection.execute(select(schema.readers).order_by("name"))]
+
+    def settings(self, name: str) -> Mapping[str, Any]:
+        """What a reader has set to her liking; empty for a reader who has set nothing or is not known yet."""
+        query = select(schema.readers.c.settings).where(schema.readers.c.name == name)
+        with reading(self._engine) as connection:
+            return dict(connection.execute(query).scalar() or {})
+
+    def set(self, name: str, **settings: Any) -> Reader:
+        """Change some settings of a reader and keep the others; a reader who is new is made."""
+        name, table = self.add(name).name, schema.readers
+        with writing(self._engine) as connection:
+            query = select(table.c.settings).where(table.c.name == name).with_for_update()
+            kept = connection.execute(query).scalar() or {}
+            connection.execute(update(table).where(table.c.name == name).values(settings={**kept, **settings}))
+            row = connection.execute(select(table).where(table.c.name == name)).one()
+        return Reader(**row._mapping)
 
 
 def _study(row: Row[Any]) -> Study:

@@ -19,7 +19,7 @@ from state.db import REVISION, connect, database_url, migrate, writing
 from state.decisions import decide
 from state.errors import NotFoundError, StoreError
 from state.models import add_alerts, add_model
-from state.plain import new_id, plain
+from state.plain import new_id, now, plain
 from state.runs import finish_run
 from state.store import Store, open_store
 from state.studies import Study
@@ -36,6 +36,31 @@ def test_the_newest_migration_is_the_one_named(store: Store) -> None:
     scripts = ScriptDirectory(str(Path(db.__file__).parent / "migrations"))
     assert scripts.get_current_head() == REVISION
     migrate(store.engine)  # once more changes nothing
+
+
+def test_a_database_of_the_first_tables_is_brought_up_to_date(store: Store) -> None:
+    """Readers and decisions of before stay; readers have no settings yet."""
+    with writing(store.engine) as connection:
+        connection.execute(text("DROP TABLE leases"))
+        connection.execute(text("ALTER TABLE readers DROP COLUMN settings"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        row = {"name": "Dr Before", "at": schema.UtcTime().process_bind_param(now(), store.engine.dialect)}
+        connection.execute(text("INSERT INTO readers (name, created_at) VALUES (:name, :at)"), row)
+    migrate(store.engine)
+    with store.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, schema.metadata) == []
+    assert [(reader.name, dict(reader.settings)) for reader in store.readers.all()] == [("Dr Before", {})]
+
+
+def test_a_reader_keeps_settings(store: Store) -> None:
+    assert store.readers.settings("Dr New") == {}
+    store.readers.set("Dr New", keys={"pvc": "v"}, size=2)
+    store.readers.set("Dr New", keys={"pvc": "p"})
+    store.readers.add("Dr New")
+    assert store.readers.settings("Dr New") == {"keys": {"pvc": "p"}, "size": 2}
+    assert store.readers.settings("Dr Other") == {}
+    assert [reader.name for reader in store.readers.all()] == ["Dr New"], "asking makes no reader"
 
 
 def test_a_database_of_a_newer_app_is_refused_in_words(store: Store) -> None:
