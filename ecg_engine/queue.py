@@ -199,23 +199,24 @@ def _as_items(beats: pd.DataFrame, config: PredictConfig) -> pd.DataFrame:
     )
 
 
+FIGURES: Mapping[str, str] = MappingProxyType(
+    {"confidence": "pred_conf", "noise": "noise_prob", "similarity": "max_proto_sim"}
+)
+"""The column of a prediction that each of its reasons speaks of."""
+
+
+def sentence(reason: str, figure: float, config: PredictConfig) -> str:
+    """Why a prediction sent a beat to review, for one of :data:`FIGURES`: with the figure and the limit."""
+    if reason == "confidence":
+        return f"The model is only {figure:.0%} sure of the class; {config.min_class_conf:.0%} is asked for."
+    if reason == "noise":
+        return f"It may be noise, the model says with {figure:.0%}; {config.max_noise_prob:.0%} is the limit."
+    return (
+        f"It is like no shape that the model knows: similarity {figure:.2f}, {config.min_proto_sim:.2f} is asked for."
+    )
+
+
 def why_in_words(beat: Mapping[Any, Any], config: PredictConfig) -> list[str]:
     """Why one beat is under review: a sentence for each test that it failed, with the figure and the limit."""
     failed = str(beat.get("review_reason") or "").split(";")
-    sentences = {
-        "confidence": f"The model is only {_percent(beat, 'pred_conf')} sure of the class; "
-        f"{config.min_class_conf:.0%} is asked for.",
-        "noise": f"It may be noise, the model says with {_percent(beat, 'noise_prob')}; "
-        f"{config.max_noise_prob:.0%} is the limit.",
-        "similarity": f"It is like no shape that the model knows: similarity {_number(beat, 'max_proto_sim')}, "
-        f"{config.min_proto_sim:.2f} is asked for.",
-    }
-    return [sentence for name, sentence in sentences.items() if name in failed]
-
-
-def _percent(beat: Mapping[Any, Any], name: str) -> str:
-    return f"{float(beat[name]):.0%}"
-
-
-def _number(beat: Mapping[Any, Any], name: str) -> str:
-    return f"{float(beat[name]):.2f}"
+    return [sentence(name, float(beat[column]), config) for name, column in FIGURES.items() if name in failed]
