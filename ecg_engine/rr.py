@@ -6,6 +6,7 @@ one, nothing is made up here: what was not measured is missing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -124,3 +125,27 @@ def binned(intervals: NDArray[np.floating], width: int = BIN_MS) -> tuple[NDArra
 def bin_of(intervals: NDArray[np.floating], width: int = BIN_MS) -> NDArray[np.int64]:
     """Left edge of the bin that each (finite) interval falls into, ms."""
     return (np.floor(np.asarray(intervals, dtype=np.float64) / width) * width).astype(np.int64)
+
+
+def inside(
+    x: NDArray[np.floating], y: NDArray[np.floating], area_x: Sequence[float], area_y: Sequence[float]
+) -> NDArray[np.bool_]:
+    """Which points lie in an area that somebody drew; points with a missing coordinate lie in none.
+
+    Parameters
+    ----------
+    x, y : array, shape (n,)
+    area_x, area_y : sequence of float
+        Two opposite corners of a rectangle, or the corners of a polygon in order (even-odd rule where it crosses
+        itself).
+    """
+    if len(area_x) == 2:
+        (left, right), (low, high) = sorted(area_x), sorted(area_y)
+        return (x >= left) & (x <= right) & (y >= low) & (y <= high)
+    within = np.zeros(len(x), dtype=bool)
+    corners = list(zip(area_x, area_y, strict=True))
+    for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
+        if y0 != y1:
+            crosses = (y0 > y) != (y1 > y)
+            within ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
+    return within

@@ -13,8 +13,8 @@ from ecg_engine.figures.palette import ALARM, INK, label_colour, label_letter, l
 from ecg_engine.labels import label_name
 from ecg_engine.rr import BIN_MS, PREMATURE, bin_of, binned, spread
 
-_RATES = (20, 25, 30, 40, 50, 60, 75, 100, 150, 200, 300)
-"""Beats a minute at which the second axis has ticks: those that are told apart at these lengths."""
+_RATES = (20, 25, 30, 40, 50, 60, 75, 100, 150, 200, 300, 35, 45, 55, 65, 70, 80, 90, 120, 180, 250)
+"""Beats a minute at which the second axis has ticks, the rounder ones first: the others where there is room."""
 
 
 def rr_figure(
@@ -26,7 +26,7 @@ def rr_figure(
     words: npt.ArrayLike | None = None,
     selected: int | None = None,
     max_points: int = MAX_POINTS,
-    height: int = 440,
+    height: int = 360,
 ) -> go.Figure:
     """Scatter of RR before against RR after (a Poincaré plot), marked by label.
 
@@ -58,7 +58,7 @@ def rr_figure(
     low, high = _range(before[whole], after[whole])
     usual = spread(before[whole]).median
     early = PREMATURE * usual
-    data = [_guide([low, high], [low, high], "same before and after", "dot")]
+    data = [_guide([low, high], [low, high], "before = after", "dot")]
     data.append(
         _guide([early, early], [low, high], f"early: under {early:.0f} ms ({PREMATURE:.0%} of the median)", "dash")
     )
@@ -87,16 +87,15 @@ def rr_figure(
         data,
         alt=f"RR before against RR after of {drawn}{lacking}{beyond}. Median {usual:.0f} ms; {premature:,} beats come "
         f"early, after less than {early:.0f} ms.",
-        height=height,
+        **_with_legend(height, len(data)),
         xaxis=axis("RR before (ms)", range=[low, high]),
         yaxis=axis("RR after (ms)", range=[low, high]),
         annotations=[note(f"{drawn}{lacking}{beyond}", 1.0, 1.0, yanchor="bottom")],
-        legend={"orientation": "v", "yanchor": "top", "y": 1.0, "x": 1.01, "xanchor": "left", "font": {"size": 12}},
     )
 
 
 def rr_histogram(
-    intervals: npt.NDArray[np.floating], labels: npt.NDArray[np.integer], *, height: int = 440
+    intervals: npt.NDArray[np.floating], labels: npt.NDArray[np.integer], *, height: int = 360
 ) -> go.Figure:
     """How often each length of RR comes, in bins of 20 ms; the axis above says it as a rate.
 
@@ -112,6 +111,7 @@ def rr_histogram(
         return empty("No beat here has another one before it on its strip.")
     edges, counts = binned(intervals)
     summary = spread(intervals)
+    few = len(edges) <= 40  # bars wide enough for a letter
     data = []
     for label in _ordered(labels[known]):
         starts, count = np.unique(bin_of(intervals[known[labels[known] == label]]), return_counts=True)
@@ -123,9 +123,17 @@ def rr_histogram(
                 "y": count,
                 "width": BIN_MS,
                 "name": f"{label_letter(label)} {label_name(label)}",
-                "customdata": np.column_stack([starts, starts + BIN_MS, slow, fast, np.full(len(starts), label)]),
+                "customdata": np.column_stack(
+                    [starts, starts + BIN_MS, slow, fast, np.full(len(starts), label)]
+                ).tolist(),  # a list: a typed array does not come back from the chart
                 "hovertemplate": f"{label_name(label)}: %{{y:,}}<br>%{{customdata[0]:.0f}} to %{{customdata[1]:.0f}} ms"
                 "<br>%{customdata[2]:.0f} to %{customdata[3]:.0f} bpm<extra></extra>",
+                "text": [label_letter(label) if few and many > counts.max() / 16 else "" for many in count],
+                "textposition": "inside",
+                "insidetextanchor": "middle",
+                "textangle": 0,
+                "constraintext": "none",
+                "insidetextfont": {"color": "#ffffff"},
                 "marker": {"color": label_colour(label), "line": {"width": 0.6, "color": "rgba(125,130,138,0.6)"}},
             }
         )
@@ -140,10 +148,9 @@ def rr_histogram(
         data,
         alt=f"Histogram of {words}, by label. Median {summary.median:.0f} ms ({60_000 / summary.median:.0f} bpm), from "
         f"{summary.least:.0f} to {summary.most:.0f} ms; most often {most:.0f} to {most + BIN_MS:.0f} ms.",
-        height=height,
+        **_with_legend(height, len(data) - 1, above=66),
         barmode="stack",
         bargap=0,
-        margin={"l": 52, "r": 12, "t": 66, "b": 44},
         xaxis=axis("RR before (ms)", range=[low, high]),
         xaxis2=axis(
             "bpm",
@@ -168,14 +175,23 @@ def rr_histogram(
             }
         ],
         annotations=[
-            note(words, 1.0, 1.0, yanchor="top"),
+            note(words, 0.0, 1.0, xanchor="left") | {"yshift": 38},
             {
                 **note(f"median {summary.median:.0f} ms", summary.median, 1.0, xanchor="left", yanchor="top"),
                 "xref": "x",
             },
         ],
-        legend={"orientation": "v", "yanchor": "top", "y": 1.0, "x": 1.01, "xanchor": "left", "font": {"size": 12}},
     )
+
+
+def _with_legend(height: int, entries: int, above: int = 32) -> dict[str, Any]:
+    """Size of a chart whose plot stays as high, however many entries its legend has below it."""
+    below = 50 + 19 * ((entries + 1) // 2)
+    return {
+        "height": height + below,
+        "margin": {"l": 52, "r": 12, "t": above, "b": below},
+        "legend": {"orientation": "h", "yanchor": "top", "y": -48 / (height - above), "x": 0, "font": {"size": 12}},
+    }
 
 
 def _ordered(labels: npt.NDArray[np.integer]) -> list[int]:
@@ -196,7 +212,8 @@ def _ticks(low: float, high: float) -> list[int]:
     kept: list[int] = []
     for rate in _RATES:
         at = 60_000 / rate
-        if low <= at <= high and (not kept or abs(60_000 / kept[-1] - at) >= (high - low) / 14):
+        room = all(abs(60_000 / other - at) >= (high - low) / 14 for other in kept)
+        if low <= at <= high and room:
             kept.append(rate)
     return kept
 
