@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ecg_engine.labels import NOISE
+from state import session
+from state.reader_keys import ACTION, LABEL, merged
 
 LABEL_KEYS: Mapping[int, str] = MappingProxyType(
     {
@@ -66,11 +68,48 @@ ACTION_KEYS: Mapping[str, str] = MappingProxyType(
 """What is done to a beat or an item, by name: the keys of the queue and of the strip reader."""
 
 
+ACTION_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "accept": "Accept the suggestion",
+        "accept_strip": "Accept it for all alike on the strip",
+        "valid": "It is a beat, not noise",
+        "unsure": "Unsure, for a second reader",
+        "seed": "Seed",
+        "note": "Note",
+        "undo": "Undo",
+        "next": "Next strip, or skip",
+        "previous": "Previous strip, or back",
+        "open_strip": "Open the strip",
+    }
+)
+"""The same in a reader's words."""
+
+STANDARD_KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        **{f"{LABEL}{label}": key for label, key in LABEL_KEYS.items()},
+        **{f"{ACTION}{name}": key for name, key in ACTION_KEYS.items()},
+    }
+)
+"""All keys that a reader can change, under the names of ``state/reader_keys.py``."""
+
+FIXED_KEYS: Mapping[str, str] = MappingProxyType(
+    {STOP: "to stop a job", **{key: f"“{ACTION_NAMES[name]}”" for name, key in ACTION_KEYS.items()}}
+)
+"""What label buttons stand beside on pages whose own keys do not change."""
+
+
+def all_keys() -> dict[str, str]:
+    """The keys of :data:`STANDARD_KEYS` as the reader in hand has them."""
+    return merged(STANDARD_KEYS, session.reader_keys(), FIXED_KEYS)
+
+
 def label_keys() -> dict[int, str]:
     """Label id to key, as the reader in hand has them."""
-    return dict(LABEL_KEYS)
+    keys = all_keys()
+    return {label: keys[f"{LABEL}{label}"] for label in LABEL_KEYS}
 
 
 def action_keys() -> dict[str, str]:
     """Name of an action (see :data:`ACTION_KEYS`) to key, as the reader in hand has them."""
-    return dict(ACTION_KEYS)
+    keys = all_keys()
+    return {name: keys[f"{ACTION}{name}"] for name in ACTION_KEYS}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from state.deciding import Decision, decide
 from state.demo import ensure_demo
 from state.effective import Effective, OutOfDate, effective_labels, out_of_date
 from state.models import ModelRow
+from state.reader_keys import SETTING
 from state.runs import PREPROCESS, RunRow
 from state.store import Store, open_store
 from state.studies import Study
@@ -119,6 +120,17 @@ def choose(**values: object) -> None:
 def reader() -> str:
     """Name of who is reading; the account's name until another is given."""
     return chosen("reader") or _account()
+
+
+def reader_keys() -> Mapping[str, str]:
+    """What this reader has changed about the keys, by what they do (see ``state/reader_keys.py``)."""
+    kept = store().readers.settings(reader()).get(SETTING)
+    return kept if isinstance(kept, dict) else {}
+
+
+def keep_keys(changes: Mapping[str, str]) -> None:
+    """Remember what this reader has changed about the keys."""
+    store().readers.set(reader(), **{SETTING: dict(changes)})
 
 
 def _account() -> str:
