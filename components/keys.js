@@ -38,8 +38,11 @@ export default function (component) {
   const onKey = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape" && !panel.hidden) { show(false); event.stopPropagation(); }
-    else if (event.key === "?" && !typing(document.activeElement)) { show(panel.hidden); event.preventDefault(); }
+    else if (event.key === "?" && !typing(document.activeElement) && !document.querySelector('[role="dialog"]')) { show(panel.hidden); event.preventDefault(); }
   };
+  // Drawn again with other keys, it must not answer twice.
+  if (panel.onTyped) document.removeEventListener("keydown", panel.onTyped, true);
+  panel.onTyped = onKey;
   document.addEventListener("keydown", onKey, true);
-  return () => document.removeEventListener("keydown", onKey, true);
+  return () => document.removeEventListener("keydown", panel.onTyped, true);
 }

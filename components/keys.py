@@ -9,6 +9,9 @@ from typing import Any
 
 import streamlit as st
 
+from components.keymap import LABEL_KEYS, label_keys
+from ecg_engine.labels import label_name
+
 _HERE = Path(__file__).parent
 _HTML = """
 <button class="opener" type="button" aria-haspopup="dialog" aria-expanded="false">? Keys</button>
@@ -37,9 +40,11 @@ def keys_panel(keys: Sequence[tuple[str, str]]) -> None:
     Parameters
     ----------
     keys : sequence of (key, what it does)
-        In the order in which they are listed.
+        In the order in which they are listed; labels are shown with the key that the reader in hand has for them.
     """
-    shown = [[_spoken(key), what] for key, what in (*keys, ("?", "Show or hide this list"))]
+    now = label_keys()
+    own = {(key, label_name(label)): now[label] for label, key in LABEL_KEYS.items()}
+    shown = [[_spoken(own.get((key, what), key)), what] for key, what in (*keys, ("?", "Show or hide this list"))]
     _component()(key="keys", data={"keys": shown})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from components.frame import told
+from components.own_keys import own_keys_button
 from state import session
 from state.studies import Study
 
@@ -23,6 +24,7 @@ def sidebar() -> None:
             _put_away(current)
         _bring_back()
     _reader()
+    own_keys_button()
 
 
 def _pick(current: Study) -> None:
