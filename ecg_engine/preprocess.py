@@ -16,6 +16,8 @@ from ecg_engine.config import PreprocessConfig
 from ecg_engine.errors import InputError
 from ecg_engine.labels import label_name
 from ecg_engine.mining import mine_candidates
+from ecg_engine.peak_edits import PeakEdits
+from ecg_engine.peaks_taken_in import PEAK_EDITS_KEY, TakingIn
 from ecg_engine.progress import Progress, part, silent
 from ecg_engine.prototypes import build_library, class_templates
 from ecg_engine.quality import REASONS, Quality, assess, reason_texts
@@ -23,6 +25,8 @@ from ecg_engine.rpeaks import find_rpeaks_of_block
 from ecg_engine.strips import SKIPPED_COLUMNS, Strips
 from ecg_engine.summary import summarise
 from ecg_engine.windows import Windows, context_windows
+
+__all__ = ["PEAK_EDITS_KEY", "Run", "preprocess"]
 
 _SMALL_CLUSTER = REASONS.index("small_cluster")
 
@@ -96,7 +100,12 @@ class Run:
 
 
 def preprocess(
-    strips: Strips, config: PreprocessConfig, *, seeds: pd.DataFrame | None = None, progress: Progress = silent
+    strips: Strips,
+    config: PreprocessConfig,
+    *,
+    seeds: pd.DataFrame | None = None,
+    peaks: PeakEdits | None = None,
+    progress: Progress = silent,
 ) -> Run:
     """Take strips through sections 2 to 7 of the spec.
 
@@ -106,6 +115,9 @@ def preprocess(
     config : PreprocessConfig
     seeds : DataFrame, optional
         Columns beat_global_id and label_name; with it, candidates are mined.
+    peaks : mapping of str to sequence of PeakEdit, optional
+        By strip hash, the R-peaks that a reader added, moved or deleted. They stay exactly where the reader put them.
+        What came of them is told in the summary, under ``PEAK_EDITS_KEY``.
     progress : Progress, optional
 
     Returns
@@ -121,7 +133,8 @@ def preprocess(
         If the filter is unstable.
     """
     conditioned = condition(strips, config, part(progress, 0.0, 0.15))
-    beats = _find_beats(strips, conditioned, config, part(progress, 0.15, 0.25))
+    taking_in = TakingIn(strips, peaks or {})
+    beats = _find_beats(strips, conditioned, config, taking_in, part(progress, 0.15, 0.25))
     if len(beats.strip) == 0:
         raise InputError(
             f"no beats were found on any of the {len(strips)} strips",
@@ -147,6 +160,8 @@ def preprocess(
     mined = None if seeds is None else mine_candidates(seeds, metadata, features, config)
     skipped = _skipped(strips, beats)
     summary = summarise(strips, config, beats, quality, windows, library, skipped, mined)
+    if peaks:
+        summary = taking_in.told(summary, beats)
     progress("preprocessed", 1.0)
     return Run(
         config=config,
@@ -169,7 +184,7 @@ def preprocess(
 
 
 def _find_beats(
-    strips: Strips, conditioned: NDArray[np.float32], config: PreprocessConfig, progress: Progress
+    strips: Strips, conditioned: NDArray[np.float32], config: PreprocessConfig, taking_in: TakingIn, progress: Progress
 ) -> Beats:
     peaks: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)] * len(strips)
     done = 0
@@ -180,6 +195,7 @@ def _find_beats(
         done += len(rows)
         progress(f"R-peaks: strip {done:,} of {len(strips):,}", done / len(strips))
     window = BeatWindow.of(strips.fs, config.pre_sec, config.post_sec)
+    taking_in.lay_over(peaks, window)
     return cut_beats(conditioned, strips.offsets, peaks, strips.fs, window)
 
 

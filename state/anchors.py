@@ -2,22 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg_engine.preprocess import Run
+from ecg_engine.labels import UNLABELLED
+from ecg_engine.peak_edits import TOLERANCE_MS
+from ecg_engine.preprocess import PEAK_EDITS_KEY, Run
 
-TOLERANCE_MS = 75
-"""How far the R-peak may have moved between two runs."""
+__all__ = ["FILE_LABELS_KEY", "TOLERANCE_MS", "BeatIndex", "Places", "TakenIn", "beat_index", "members_payload"]
 
 _STRIP = np.int64(1) << 32  # one strip's times never reach the next strip's
 
 FILE_LABELS_KEY = "file_labels"
 """In a run's summary: the file's labels of strips that went into preprocessing under another, decided label."""
+
+
+class TakenIn(NamedTuple):
+    """What a run made of the edited R-peaks of one strip.
+
+    ``computed_ms`` are the R-peaks before the edits, ``base`` the place among them of each beat of the strip (-1 for
+    one that only a reader has seen), ``placed_ms`` where each beat was put, to the ms.
+    """
+
+    computed_ms: tuple[int, ...]
+    base: tuple[int, ...]
+    placed_ms: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Times under which beats are known, for finding the beat that an anchor speaks of.
+
+    Attributes
+    ----------
+    keys : int64 (k,)
+        Ascending; made by :meth:`key`.
+    beats : int64 (k,)
+        The beat of each.
+    """
+
+    keys: NDArray[np.int64]
+    beats: NDArray[np.int64]
+
+    @staticmethod
+    def key(strips: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.int64]:
+        """One number for a strip's place and a time in ms; those of one strip lie far from those of the next."""
+        return np.asarray(strips * _STRIP + times)
+
+    @classmethod
+    def of(cls, strips: NDArray[np.int64], times: NDArray[np.int64], beats: NDArray[np.int64]) -> Places:
+        """From places in any order."""
+        keys = cls.key(strips, times)
+        order = np.argsort(keys, kind="stable")
+        return cls(keys[order], beats[order])
+
+    def match(self, strips: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The beat of each anchor, -1 where there is none; see :meth:`BeatIndex.match`."""
+        found = np.full(len(strips), -1, dtype=np.int64)
+        if not len(self.keys) or not len(strips):
+            return found
+        keys = self.key(strips, times)
+        right = np.searchsorted(self.keys, keys)
+        left = np.clip(right - 1, 0, None)
+        right = np.clip(right, None, len(self.keys) - 1)
+        to_left, to_right = np.abs(keys - self.keys[left]), np.abs(self.keys[right] - keys)
+        peak = np.where(to_left <= to_right, left, right)
+        distance = np.minimum(to_left, to_right)
+        near = np.flatnonzero((strips >= 0) & (distance <= TOLERANCE_MS))
+        # Per peak, the nearest anchor first; of two equally near ones, the earlier.
+        near = near[np.lexsort((keys[near], distance[near], peak[near]))]
+        peaks, first, group = np.unique(peak[near], return_index=True, return_inverse=True)
+        winner = keys[near[first]][group] if len(peaks) else keys[near]
+        same_beat = np.abs(keys[near] - winner) <= TOLERANCE_MS
+        found[near[same_beat]] = self.beats[peak[near[same_beat]]]
+        return found
 
 
 @dataclass(frozen=True)
@@ -38,6 +101,12 @@ class BeatIndex:
         ``beat_global_id``.
     file_labels, flags, prototypes : int32 (n,)
         The file's label, the run's noise flag and its global cluster (-1: none) of each beat.
+    taken_in : mapping of int to TakenIn
+        By place of the strip: the edits of R-peaks that went into the run.
+    refused : mapping of (int, int) to str
+        (place of the strip, time in ms) to why an R-peak that a reader put there could not become a beat.
+    strip_labels : int32 (number of strips,)
+        The file's label of each strip, those without beats included; by their beats if it is not given.
     """
 
     run_id: str | None
@@ -48,14 +117,19 @@ class BeatIndex:
     file_labels: NDArray[np.int32]
     flags: NDArray[np.int32]
     prototypes: NDArray[np.int32]
-    _order: NDArray[np.int64] = field(init=False, repr=False)
-    _keys: NDArray[np.int64] = field(init=False, repr=False)
+    taken_in: Mapping[int, TakenIn] = field(default_factory=dict)
+    refused: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    strip_labels: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    places_of_rows: Places = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        keys = self.strip_of_beat * _STRIP + self.time_ms
-        order = np.argsort(keys, kind="stable")
-        object.__setattr__(self, "_order", order)
-        object.__setattr__(self, "_keys", keys[order])
+        rows = np.arange(len(self.time_ms), dtype=np.int64)
+        object.__setattr__(self, "places_of_rows", Places.of(self.strip_of_beat, self.time_ms, rows))
+        if len(self.strip_labels) != len(self.hashes):
+            labels = np.full(len(self.hashes), UNLABELLED, dtype=np.int32)
+            known = self.strip_of_beat >= 0
+            labels[self.strip_of_beat[known]] = self.file_labels[known]
+            object.__setattr__(self, "strip_labels", labels)
 
     def __len__(self) -> int:
         return len(self.time_ms)
@@ -74,24 +148,31 @@ class BeatIndex:
         times : int64 (k,)
             ms from the start of the strip.
         """
-        rows = np.full(len(strips), -1, dtype=np.int64)
-        if not len(self._keys) or not len(strips):
-            return rows
-        keys = strips * _STRIP + times
-        right = np.searchsorted(self._keys, keys)
-        left = np.clip(right - 1, 0, None)
-        right = np.clip(right, None, len(self._keys) - 1)
-        to_left, to_right = np.abs(keys - self._keys[left]), np.abs(self._keys[right] - keys)
-        peak = np.where(to_left <= to_right, left, right)
-        distance = np.minimum(to_left, to_right)
-        near = np.flatnonzero((strips >= 0) & (distance <= TOLERANCE_MS))
-        # Per peak, the nearest anchor first; of two equally near ones, the earlier.
-        near = near[np.lexsort((keys[near], distance[near], peak[near]))]
-        peaks, first, group = np.unique(peak[near], return_index=True, return_inverse=True)
-        winner = keys[near[first]][group] if len(peaks) else keys[near]
-        same_beat = np.abs(keys[near] - winner) <= TOLERANCE_MS
-        rows[near[same_beat]] = self._order[peak[near[same_beat]]]
-        return rows
+        return self.places_of_rows.match(strips, times)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Strip hash by place."""
+        return list(self.hashes)
+
+    @cached_property
+    def first_ms(self) -> NDArray[np.int64]:
+        """Where each beat was first seen, int64 (n,): as computed, for one that was moved. What decisions anchor to."""
+        if not self.taken_in:
+            return self.time_ms
+        first = self.time_ms.copy()
+        for place, taken in self.taken_in.items():
+            rows = self.rows_of_strip(place)
+            if len(rows) == len(taken.base):
+                known = zip(taken.base, taken.placed_ms, strict=True)
+                first[rows] = [taken.computed_ms[base] if base >= 0 else placed for base, placed in known]
+        return first
+
+    def rows_of_strip(self, place: int) -> NDArray[np.int64]:
+        """Rows of a strip's beats, in order of time."""
+        keys = self.places_of_rows.keys
+        low, high = np.searchsorted(keys, [place * _STRIP, (place + 1) * _STRIP])
+        return self.places_of_rows.beats[low:high]
 
     def places(self, hashes: Iterable[str]) -> NDArray[np.int64]:
         """Place of each strip hash, -1 for one that is not in the run."""
@@ -118,23 +199,35 @@ def beat_index(run: Run, run_id: str | None = None) -> BeatIndex:
         hashes = [str(name) for name in run.strips.strip_hash]
     times = table["r_time_sec"].to_numpy(dtype=float) if "r_time_sec" in table else np.zeros(n)
     labels = np.array(run.labels, dtype=np.int32)
-    kept = run.summary.get(FILE_LABELS_KEY) or {}
-    if kept:
-        by_strip = np.full(len(hashes), 0, dtype=np.int32)
-        changed = np.zeros(len(hashes), dtype=bool)
-        for place, name in enumerate(hashes):
-            if name in kept:
-                by_strip[place], changed[place] = int(kept[name]), True
+    by_name = {name: place for place, name in enumerate(hashes)}
+    by_strip = np.array([] if run.strips is None or not n else run.strips.label, dtype=np.int32)
+    changed = np.zeros(len(hashes), dtype=bool)
+    for name, label in (run.summary.get(FILE_LABELS_KEY) or {}).items():
+        if name in by_name:
+            by_strip[by_name[name]], changed[by_name[name]] = int(label), True
+    if changed.any():
         labels = np.where(changed[places], by_strip[places], labels).astype(np.int32)
+    edits = run.summary.get(PEAK_EDITS_KEY) or {}
     return BeatIndex(
         run_id=run_id,
-        hashes={name: place for place, name in enumerate(hashes)},
+        hashes=by_name,
         strip_of_beat=places,
         time_ms=np.rint(times * 1000).astype(np.int64),
         beat_ids=table["beat_global_id"].to_numpy(dtype=np.int64),
         file_labels=labels,
         flags=np.array(run.noise_flags, dtype=np.int32),
         prototypes=np.array(run.cluster_ids, dtype=np.int32),
+        taken_in={
+            by_name[name]: TakenIn(*(tuple(made[part]) for part in TakenIn._fields))
+            for name, made in (edits.get("strips") or {}).items()
+            if name in by_name
+        },
+        refused={
+            (by_name[one["strip_hash"]], int(one["time_ms"])): str(one["reason"])
+            for one in edits.get("refused") or ()
+            if one["strip_hash"] in by_name
+        },
+        strip_labels=by_strip,
     )
 
 
@@ -143,7 +236,7 @@ def members_payload(index: BeatIndex, prototype_id: int) -> dict[str, Any]:
     rows = np.flatnonzero(index.prototypes == prototype_id)
     names = list(index.hashes)
     members: dict[str, list[int]] = {}
-    for place, time in zip(index.strip_of_beat[rows].tolist(), index.time_ms[rows].tolist(), strict=True):
+    for place, time in zip(index.strip_of_beat[rows].tolist(), index.first_ms[rows].tolist(), strict=True):
         if place >= 0:
             members.setdefault(names[place], []).append(time)
     return {"members": members}

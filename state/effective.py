@@ -2,6 +2,9 @@
 
 Order of precedence for a beat's label: the newest decision on the beat, else the newest on its prototype, else what
 the model refined and the reader accepted, else the strip's label (as decided, else as in the file).
+
+Beats whose R-peak a reader deleted are no beats any more; they keep their row, marked. Beats whose R-peak a reader
+added have no row yet: they stand beside the run's in ``Effective.added``.
 """
 
 from __future__ import annotations
@@ -9,29 +12,49 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecg_engine.labels import NOISE, UNLABELLED, label_id, label_name
+from ecg_engine.labels import NOISE, UNLABELLED, label_name
 from ecg_engine.preprocess import Run
-from state.anchors import TOLERANCE_MS, BeatIndex, beat_index
-from state.decisions import Decision, active
-from state.targets import BEAT, PROTOTYPE, STRIP, Target, parse_target
+from state.anchors import BeatIndex, beat_index
+from state.deciding import Decision, active
+from state.peaks import Peaks, peaks_of
+from state.said import MODEL, NOTHING, Said, Unmatched
+from state.targets import BEAT, PROTOTYPE, STRIP, parse_target
 
-SOURCES = ("strip", "model", "prototype", "beat")
-MODEL = "model"
+__all__ = ["AddedBeat", "Effective", "OutOfDate", "Unmatched", "effective_labels", "out_of_date"]
+
+SOURCES = ("strip", MODEL, PROTOTYPE, BEAT)
 MODEL_LEVEL, PROTOTYPE_LEVEL, BEAT_LEVEL = 1, 2, 3  # places in SOURCES
-NOTHING = np.int32(-9999)
 
 
-class Unmatched(NamedTuple):
-    """A decision that the run has no place for, wholly or in part."""
+class AddedBeat(NamedTuple):
+    """A beat that the run has no row for: its R-peak was added by a reader (or its deletion undone) since.
 
-    decision: Decision
-    reason: str
+    ``place`` is that of its strip, ``label`` -1 also if a reader marked it as noise; ``seed`` a label's name or None;
+    ``what`` "added", or "moved" for a peak that was moved and that this run had not found.
+    """
+
+    place: int
+    strip_hash: str
+    anchor_ms: int
+    time_ms: int
+    label: int
+    source: str
+    seed: str | None
+    unsure: bool
+    note: str
+    what: str
+
+    @property
+    def noise(self) -> bool:
+        """Whether it is noise."""
+        return self.label == NOISE
 
 
 @dataclass(frozen=True)
@@ -41,9 +64,10 @@ class Effective:
     Attributes
     ----------
     labels : int32 (n,)
-        Effective label; -1 also for a beat that a reader marked as noise.
+        Effective label; -1 also for a beat that a reader marked as noise, -999 for one whose R-peak was deleted.
     noise_flags : int32 (n,)
-        1 for beats left out of the windows. A beat that a reader marked as noise has 0, so that the gate learns it.
+        1 for beats left out of the windows. A beat that a reader marked as noise has 0, so that the gate learns it; one
+        whose R-peak was deleted has 1, so that nothing learns from it and its neighbours stand side by side.
     source : str (n,)
         What decided the label: "beat", "prototype", "model" or "strip".
     unsure : bool (n,)
@@ -52,8 +76,22 @@ class Effective:
         Row to the newest note on that beat.
     seeds : DataFrame
         beat_global_id, label_name: the seeds for mining.
+    seed_of : dict of int to str
+        Row to the label of the seed that the beat is.
     unmatched : tuple of Unmatched
         Decisions that found no beat, strip or prototype, with the reason.
+    deleted : bool (n,)
+        The R-peak was deleted: no beat for counts, queues, mixes, seeds.
+    moved : bool (n,)
+        The R-peak lies elsewhere than in the run.
+    time_ms, anchor_ms : int64 (n,)
+        Where the R-peak is by now, and what decisions on the beat are to be anchored to; from the strip's start.
+    added : tuple of AddedBeat
+        By strip and time.
+    peaks : Peaks
+        Finds the beat that an anchor speaks of; rows beyond n - 1 are none of the run's.
+    decisions : tuple of Decision
+        Those that hold, oldest first.
     """
 
     labels: NDArray[np.int32]
@@ -62,12 +100,43 @@ class Effective:
     unsure: NDArray[np.bool_]
     notes: dict[int, str]
     seeds: pd.DataFrame
+    seed_of: dict[int, str]
     unmatched: tuple[Unmatched, ...]
+    deleted: NDArray[np.bool_]
+    moved: NDArray[np.bool_]
+    time_ms: NDArray[np.int64]
+    anchor_ms: NDArray[np.int64]
+    added: tuple[AddedBeat, ...]
+    peaks: Peaks
+    decisions: tuple[Decision, ...]
 
     @property
     def noisy(self) -> NDArray[np.bool_]:
-        """Beats that are noise, whether computed (flag) or said (label)."""
+        """Beats that are noise, whether computed (flag) or said (label), and those that were deleted."""
         return (self.noise_flags == 1) | (self.labels == NOISE)
+
+    @cached_property
+    def added_on(self) -> dict[int, list[AddedBeat]]:
+        """Added beats by place of their strip."""
+        found: dict[int, list[AddedBeat]] = {}
+        for beat in self.added:
+            found.setdefault(beat.place, []).append(beat)
+        return found
+
+    @cached_property
+    def said_on(self) -> dict[str, list[Decision]]:
+        """Decisions that hold on each strip and its beats, by strip hash, oldest first."""
+        found: dict[str, list[Decision]] = {}
+        for decision in self.decisions:
+            target = parse_target(decision.target)
+            if target.kind in (BEAT, STRIP):
+                found.setdefault(target.name, []).append(decision)
+        return found
+
+    @cached_property
+    def said_of_prototypes(self) -> list[Decision]:
+        """Decisions that hold on prototypes, oldest first."""
+        return [decision for decision in self.decisions if parse_target(decision.target).kind == PROTOTYPE]
 
 
 class OutOfDate(NamedTuple):
@@ -93,9 +162,13 @@ def effective_labels(run: Run | BeatIndex, decisions: Iterable[Decision], *, run
         The store's id of the run, when ``run`` is a Run.
     """
     index = run if isinstance(run, BeatIndex) else beat_index(run, run_id)
-    said = _Said(index, active(decisions))
-    labels, source = said.file_labels(), np.zeros(len(index), dtype=np.int8)
-    flags = index.flags.copy()
+    holding = active(decisions)
+    peaks = peaks_of(index, holding)
+    said = Said(index, peaks, holding)
+    n, beats = len(index), len(index) + len(peaks.extra)
+    labels, source = said.file_labels(), np.zeros(beats, dtype=np.int8)
+    flags = np.zeros(beats, dtype=np.int32)
+    flags[:n] = index.flags
     _lay_over(labels, source, said.labels[MODEL], MODEL_LEVEL)
     _lay_over(labels, source, said.labels[PROTOTYPE], PROTOTYPE_LEVEL)
     _lay_over(labels, source, said.labels[BEAT], BEAT_LEVEL)
@@ -109,14 +182,27 @@ def effective_labels(run: Run | BeatIndex, decisions: Iterable[Decision], *, run
         unknown = freed & (labels == NOISE)
         labels[unknown], source[unknown] = UNLABELLED, level
         flags[marked | freed] = 0
+    words = np.array(SOURCES)[source]
+    added = _added(index, peaks, said, labels[n:].tolist(), words[n:].tolist())
+    gone = peaks.deleted
+    labels[:n][gone], flags[:n][gone], words[:n][gone] = UNLABELLED, 1, BEAT
+    said.seeds[:n][gone], said.unsure[:n][gone] = NOTHING, False
     return Effective(
-        labels=labels,
-        noise_flags=flags,
-        source=np.array(SOURCES)[source],
-        unsure=said.unsure,
-        notes=said.notes,
-        seeds=_seeds(index, said.seeds),
+        labels=labels[:n],
+        noise_flags=flags[:n],
+        source=words[:n],
+        unsure=said.unsure[:n],
+        notes={row: note for row, note in said.notes.items() if row < n and note},
+        seeds=_seeds(index, said.seeds[:n]),
+        seed_of={row: label_name(int(said.seeds[row])) for row in np.flatnonzero(said.seeds[:n] != NOTHING).tolist()},
         unmatched=tuple(said.unmatched),
+        deleted=gone,
+        moved=peaks.moved,
+        time_ms=peaks.time_ms,
+        anchor_ms=peaks.anchor_ms,
+        added=added,
+        peaks=peaks,
+        decisions=tuple(holding),
     )
 
 
@@ -134,7 +220,8 @@ def out_of_date(run: Run | BeatIndex, decisions: Iterable[Decision], until: date
     Returns
     -------
     OutOfDate
-        Beats whose label or flag changed, and the newer decisions (undos, for what was undone).
+        Beats whose label, flag or R-peak changed, those added since, and the newer decisions (undos, for what was
+        undone).
     """
     index = run if isinstance(run, BeatIndex) else beat_index(run)
     decisions = list(decisions)
@@ -144,7 +231,10 @@ def out_of_date(run: Run | BeatIndex, decisions: Iterable[Decision], until: date
     late = {d.id for d in newer}
     now = effective_labels(index, decisions)
     then = effective_labels(index, [d for d in decisions if d.id not in late])
-    changed = int(np.sum((now.labels != then.labels) | (now.noise_flags != then.noise_flags)))
+    differs = (now.labels != then.labels) | (now.noise_flags != then.noise_flags)
+    differs |= (now.time_ms != then.time_ms) | (now.deleted != then.deleted)
+    lie = [{(beat.place, beat.time_ms) for beat in effective.added} for effective in (now, then)]
+    changed = int(np.sum(differs)) + len(lie[0] ^ lie[1])
     return OutOfDate(changed, tuple(newer) if changed else ())
 
 
@@ -153,109 +243,30 @@ def _lay_over(labels: NDArray[np.int32], source: NDArray[np.int8], above: NDArra
     labels[given], source[given] = above[given], level
 
 
-class _Said:
-    """What was said of each beat, per kind of target; later decisions overwrite earlier ones."""
-
-    def __init__(self, index: BeatIndex, decisions: Sequence[Decision]) -> None:
-        self.index = index
-        self.unmatched: list[Unmatched] = []
-        self.notes: dict[int, str] = {}
-        self.labels = {kind: self._nothing() for kind in (MODEL, PROTOTYPE, BEAT)}
-        self.noise = {kind: self._nothing() for kind in (PROTOTYPE, BEAT)}
-        self.seeds = self._nothing()
-        self.unsure = np.zeros(len(index), dtype=bool)
-        self._strip_labels = np.full(len(index.hashes), NOTHING, dtype=np.int32)
-        beats: list[tuple[Decision, Target]] = []
-        for decision in decisions:
-            target = parse_target(decision.target)
-            if target.kind == BEAT:
-                beats.append((decision, target))
-            elif target.kind == PROTOTYPE:
-                self._prototype(decision, target)
-            elif target.kind == STRIP:
-                self._strip(decision, target)
-        self._beats(beats)
-
-    def _nothing(self) -> NDArray[np.int32]:
-        return np.full(len(self.index), NOTHING, dtype=np.int32)
-
-    def file_labels(self) -> NDArray[np.int32]:
-        """The strip's label for each of its beats: as decided, else as in the file."""
-        labels, place = self.index.file_labels.copy(), self.index.strip_of_beat
-        decided = np.full(len(labels), NOTHING, dtype=np.int32)
-        decided[place >= 0] = self._strip_labels[place[place >= 0]]
-        return np.where(decided == NOTHING, labels, decided).astype(np.int32)
-
-    def _strip(self, decision: Decision, target: Target) -> None:
-        place = self.index.hashes.get(target.name)
-        if place is None:
-            self.unmatched.append(Unmatched(decision, "the strip is not in this run"))
-        elif decision.field == "label":
-            self._strip_labels[place] = _label(decision.new)
-
-    def _beats(self, beats: list[tuple[Decision, Target]]) -> None:
-        strips = self.index.places(target.name for _, target in beats)
-        times = np.array([target.number for _, target in beats], dtype=np.int64)
-        rows = self.index.match(strips, times)
-        for (decision, _), row, strip in zip(beats, rows.tolist(), strips.tolist(), strict=True):
-            if row < 0:
-                no_peak = f"no R-peak within {TOLERANCE_MS} ms of it in this run"
-                self.unmatched.append(Unmatched(decision, "its strip is not in this run" if strip < 0 else no_peak))
-            elif decision.field == "refined":
-                self.labels[MODEL][row] = _label(decision.new)
-            elif decision.field == "seed":
-                self.seeds[row] = _label(decision.new)
-            elif decision.field == "unsure":
-                self.unsure[row] = decision.new == "1"
-            elif decision.field == "note":
-                self.notes[row] = decision.new or ""
-            else:
-                self._verdict(BEAT, decision, row)
-
-    def _prototype(self, decision: Decision, target: Target) -> None:
-        if target.name == self.index.run_id:
-            rows, asked = np.flatnonzero(self.index.prototypes == target.number), 0
-        else:
-            rows, asked = self._members(decision)
-        if not len(rows):
-            why = "it belongs to another run, and its beats were not kept"
-            if asked:
-                why = f"none of its {asked} beats has an R-peak in this run"
-            elif target.name == self.index.run_id:
-                why = "the run has no such prototype"
-            self.unmatched.append(Unmatched(decision, why))
-            return
-        self._verdict(PROTOTYPE, decision, rows)
-        if len(rows) < asked:
-            self.unmatched.append(Unmatched(decision, f"{asked - len(rows)} of its {asked} beats have no R-peak here"))
-
-    def _members(self, decision: Decision) -> tuple[NDArray[np.int64], int]:
-        members: dict[str, list[int]] = decision.payload.get("members") or {}
-        counts = [len(times) for times in members.values()]
-        strips = np.repeat(self.index.places(members), counts)
-        times = np.fromiter((time for times in members.values() for time in times), dtype=np.int64)
-        rows = self.index.match(strips, times)
-        return np.unique(rows[rows >= 0]), sum(counts)
-
-    def _verdict(self, kind: str, decision: Decision, rows: Any) -> None:
-        """A class label makes a beat valid, the label Noise marks it as noise; "valid" keeps the class said before."""
-        label, noise = self.labels[kind], self.noise[kind]
-        if decision.field == "noise":
-            # A class that was said still says that the beat is valid.
-            unsaid = np.where(label[rows] == NOTHING, NOTHING, 0)
-            noise[rows] = unsaid if decision.new is None else int(decision.new)
-        elif decision.field == "label":
-            value = _label(decision.new)
-            if value == NOTHING:
-                label[rows] = noise[rows] = NOTHING
-            elif value == NOISE:
-                noise[rows] = 1
-            else:
-                label[rows], noise[rows] = value, 0
-
-
-def _label(name: str | None) -> int:
-    return int(NOTHING) if name is None else label_id(name)
+def _added(
+    index: BeatIndex, peaks: Peaks, said: Said, labels: Sequence[int], sources: Sequence[str]
+) -> tuple[AddedBeat, ...]:
+    names, found = index.names, []
+    for number, beat in enumerate(peaks.extra):
+        if not beat.present:
+            continue
+        row = len(index) + number
+        seed = int(said.seeds[row])
+        found.append(
+            AddedBeat(
+                beat.place,
+                names[beat.place],
+                beat.anchor_ms,
+                beat.time_ms,
+                int(labels[number]),
+                sources[number],
+                None if seed == NOTHING else label_name(seed),
+                bool(said.unsure[row]),
+                said.notes.get(row, ""),
+                beat.what,
+            )
+        )
+    return tuple(sorted(found, key=lambda beat: (beat.place, beat.time_ms)))
 
 
 def _seeds(index: BeatIndex, seeds: NDArray[np.int32]) -> pd.DataFrame:

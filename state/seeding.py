@@ -42,7 +42,7 @@ def target_of(run: Run, index: BeatIndex, row: int) -> str:
         raise EngineError(
             "This run holds no strips, so decisions on its beats cannot be kept. Preprocess the file here."
         )
-    return beat_target(str(run.strips.strip_hash[place]), int(index.time_ms[row]))
+    return beat_target(str(run.strips.strip_hash[place]), int(index.first_ms[row]))
 
 
 def basket(run: Run, effective: Effective) -> pd.DataFrame:

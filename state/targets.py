@@ -8,13 +8,14 @@ from types import MappingProxyType
 
 from ecg_engine.errors import InputError
 from ecg_engine.labels import FILE_LABELS, LABEL_NAMES, UNLABELLED, label_id, label_name
+from ecg_engine.peak_edits import ADDED, DELETED
 from state.errors import DecisionError
 
 BEAT, STRIP, PROTOTYPE, ALERT = "beat", "strip", "prototype", "alert"
 
 FIELDS = MappingProxyType(
     {
-        BEAT: ("label", "noise", "seed", "note", "unsure", "refined", "not_like"),
+        BEAT: ("label", "noise", "seed", "note", "unsure", "refined", "not_like", "peak"),
         STRIP: ("label", "note", "unsure"),
         PROTOTYPE: ("label", "noise", "note", "unsure"),
         ALERT: ("acknowledged", "note"),
@@ -23,11 +24,13 @@ FIELDS = MappingProxyType(
 """Per kind of target, what a reader can decide.
 
 ``refined`` is a model's label that the reader accepted; ``not_like`` the label of a seed that the beat is not like.
+``peak`` is what a reader says of the R-peak itself: "added", "deleted", or its new time in whole ms.
 """
 
 _LABELS, _SWITCHES = {"label", "seed", "refined", "not_like"}, {"noise", "unsure", "acknowledged"}
 _SWITCH_WORDS = {"1": "1", "true": "1", "0": "0", "false": "0"}
 MAX_TEXT = 4000
+PEAK_ADDED, PEAK_DELETED = ADDED, DELETED
 
 _PATTERNS = {
     BEAT: re.compile(r"beat:([0-9a-f]{8,64}):(\d{1,9})\Z"),
@@ -101,8 +104,15 @@ def clean_text(text: str, what: str) -> str:
     return text
 
 
+def known_field(target: Target, field: str) -> None:
+    """Raise DecisionError on a field that this kind of target does not have."""
+    fields = FIELDS[target.kind]
+    if field not in fields:
+        raise DecisionError(f"A {target.kind} has no {field[:40]!r} to decide; it has: {', '.join(fields)}.")
+
+
 def normal_value(target: Target, field: str, value: str | int | bool | None) -> str | None:
-    """The one spelling in which a value is kept: labels by name, switches as "1" and "0".
+    """The one spelling in which a value is kept: labels by name, switches as "1" and "0", times in whole ms.
 
     None and "" both mean "nothing said": whatever comes next in order of precedence holds again.
 
@@ -111,9 +121,7 @@ def normal_value(target: Target, field: str, value: str | int | bool | None) -> 
     DecisionError
         On a field that this kind of target does not have, or a value that the field cannot have.
     """
-    fields = FIELDS[target.kind]
-    if field not in fields:
-        raise DecisionError(f"A {target.kind} has no {field!r} to decide; it has: {', '.join(fields)}.")
+    known_field(target, field)
     if value is None or value == "":
         return None
     if field in _SWITCHES:
@@ -123,7 +131,21 @@ def normal_value(target: Target, field: str, value: str | int | bool | None) -> 
         return word
     if field in _LABELS:
         return label_name(_label(target, field, value))
+    if field == "peak":
+        return _peak(value)
     return clean_text(str(value), field)
+
+
+def _peak(value: str | int | bool) -> str:
+    text = str(value).strip().lower()
+    if text in (PEAK_ADDED, PEAK_DELETED):
+        return text
+    if isinstance(value, bool) or not re.fullmatch(r"\d{1,9}(\.0+)?", text):
+        raise DecisionError(
+            f"peak is {str(value)[:40]!r}; it must be {PEAK_ADDED}, {PEAK_DELETED} or the new time of the R-peak in "
+            "whole ms from the start of the strip."
+        )
+    return str(int(text.partition(".")[0]))
 
 
 def _label(target: Target, field: str, value: str | int) -> int:
