@@ -97,9 +97,9 @@ def _kept(run_id: str, version: int, places: bytes, with_noise: bool) -> pd.Data
 
 def _nothing(view: View, scope: str, with_noise: bool) -> None:
     where = {STRIP: f"Strip {view.strip}", PATIENT: view.patient.capitalize(), LIST: "The list"}[scope]
-    more = " Choose more strips, or change the list's filter."
-    noise = "" if with_noise else " besides noise; count noise as beats to see it"
-    st.info(f"{where} has no beats{noise}.{more}", icon=":material/monitoring:")
+    noise = "" if with_noise else " but noise"
+    more = "" if with_noise else " Count noise as beats to see it."
+    st.info(f"{where} has no beats{noise}. Choose other strips.{more}", icon=":material/monitoring:")
 
 
 def _summary(beats: pd.DataFrame, scope: str, view: View) -> None:
@@ -122,12 +122,17 @@ def _scatter(view: View, beats: pd.DataFrame) -> None:
         beats["before"].to_numpy(),
         beats["after"].to_numpy(),
         beats["label"].to_numpy(),
-        beat_ids=beats["beat_id"].to_numpy(),
+        beat_ids=beats["key"].to_numpy(),
         words=said.to_numpy(dtype=str),
-        selected=view.beat_id(view.at) if view.at >= 0 else None,
+        selected=_in_hand(view, beats),
     )
     figure.update_layout(dragmode="lasso")
     _chart(figure, "rr_scatter", lambda selection: _in_scatter(beats, selection))
+
+
+def _in_hand(view: View, beats: pd.DataFrame) -> int | None:
+    found = beats.loc[(beats["place"] == view.place) & (beats["anchor_ms"] == view.anchor), "key"]
+    return int(found.iloc[0]) if len(found) else None
 
 
 def _histogram(beats: pd.DataFrame) -> None:
@@ -167,8 +172,8 @@ def _in_scatter(beats: pd.DataFrame, selection: Mapping[str, Any]) -> list[int] 
     for area in areas:
         here |= inside(beats["before"].to_numpy(), beats["after"].to_numpy(), area["x"], area["y"])
     # Labels that the legend has hidden are not meant.
-    seen = set(beats.loc[beats["beat_id"].isin(ids), "label"])
-    return sorted(beats.loc[here & beats["label"].isin(seen), "beat_id"].tolist())
+    seen = set(beats.loc[beats["key"].isin(ids), "label"])
+    return sorted(beats.loc[here & beats["label"].isin(seen), "key"].tolist())
 
 
 def _in_histogram(beats: pd.DataFrame, selection: Mapping[str, Any]) -> list[int] | None:
@@ -179,12 +184,12 @@ def _in_histogram(beats: pd.DataFrame, selection: Mapping[str, Any]) -> list[int
     here = np.zeros(len(beats), dtype=bool)
     for low, high, _slow, _fast, label in bars:
         here |= (before >= low) & (before < high) & (labels == int(label))
-    return sorted(beats.loc[here, "beat_id"].tolist())
+    return sorted(beats.loc[here, "key"].tolist())
 
 
 def _chosen(view: View, beats: pd.DataFrame) -> None:
     ids = st.session_state.get(_CHOSEN) or []
-    chosen = beats[beats["beat_id"].isin(ids)]
+    chosen = beats[beats["key"].isin(ids)]
     if not len(chosen):
         st.caption(
             "Draw around points, or across bars, to choose beats: they are listed here, can be opened on their strip, "
@@ -214,17 +219,17 @@ def _label_all(view: View, chosen: pd.DataFrame) -> None:
             type="primary",
             key="rr_label_yes",
             on_click=attempt,
-            args=(lambda: _label(view, chosen["row"].to_numpy(), label),),
+            args=(lambda: _label(view, chosen, label),),
         )
 
 
-def _label(view: View, rows: NDArray[np.int64], label: int) -> str:
-    made = label_beats(view.run, view.index, view.effective, rows, label, session.decision)
+def _label(view: View, chosen: pd.DataFrame, label: int) -> str:
+    made = label_beats(view.run, chosen, label, session.decision)
     st.session_state["rr_label"] = None
     if not made:
         return f"All of them are {label_name(label)} already, by a reader."
     session.keep(one_batch(made))
-    before = f"; {many(len(rows) - len(made), 'other')} had it already" if len(made) < len(rows) else ""
+    before = f"; {many(len(chosen) - len(made), 'other')} had it already" if len(made) < len(chosen) else ""
     return f"{many(len(made), 'beat')} labelled {label_name(label)}{before}. One undo ({UNDO}) takes it back."
 
 
@@ -275,4 +280,5 @@ def _open() -> None:
     rows = rows_taken(st.session_state[_TABLE]["selection"])
     listed: list[tuple[int, int]] = st.session_state.get(_LISTED, [])
     if rows and rows[0] < len(listed):
-        read(*listed[rows[0]])
+        strip, beat = listed[rows[0]]
+        read(strip, beat if beat >= 0 else None)

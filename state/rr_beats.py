@@ -16,17 +16,22 @@ from ecg_engine.tables import NO_PATIENT
 from state.anchors import BeatIndex
 from state.deciding import Decision
 from state.effective import Effective
-from state.seeding import target_of
-from state.targets import BEAT
+from state.strip_beats import beats_of_strips
+from state.targets import BEAT, beat_target
 from state.telling import patient_words
 
-COLUMNS = ("row", "beat_id", "place", "strip", "patient", "time_ms", "label", "before", "after", "rate", "of_usual")
+COLUMNS = (
+    *("key", "row", "beat_id", "place", "strip", "patient", "time_ms", "anchor_ms", "label", "source"),
+    *("before", "after", "rate", "of_usual"),
+)
+_STRIP = 10**8
+"""Milliseconds that no strip is as long as: what keeps the keys of two strips apart."""
 
 
 def rr_beats(
     run: Run, index: BeatIndex, effective: Effective, places: NDArray[np.int64], *, with_noise: bool = False
 ) -> pd.DataFrame:
-    """Beats of strips with their RR.
+    """Beats of strips with their RR, at the R-peaks that readers have added, moved or left.
 
     Parameters
     ----------
@@ -38,36 +43,37 @@ def rr_beats(
     Returns
     -------
     DataFrame
-        ``COLUMNS``, by strip and time: row in the run, ``beat_global_id``, the strip's place and number, the patient in
-        words, R-peak in ms from the strip's start, effective label (-1: noise), RR before and after in ms, rate in
-        beats a minute, and RR before as a share of the strip's median. What was not measured is missing.
+        ``COLUMNS``, by strip and time: a number that stays the beat's own whatever is decided (key); row in the run
+        and ``beat_global_id`` (-1 for an added beat), the strip's place and number, the patient in words, R-peak and
+        anchor of decisions in ms from the strip's start, effective label (-1: noise) and what decided it, RR before
+        and after in ms, rate in beats a minute, and RR before as a share of the strip's median. What was not measured
+        is missing.
     """
     assert run.strips is not None
     strips: Strips = run.strips
-    wanted = np.zeros(len(strips) + 1, dtype=bool)  # one more: beats without a strip have place -1
-    wanted[places] = True
-    rows = np.flatnonzero(wanted[index.strip_of_beat])
-    noisy = effective.noisy[rows]
-    place, times = index.strip_of_beat[rows], index.time_ms[rows]
+    beats = beats_of_strips(run, index, effective, np.sort(places))
+    place, times, noisy = beats["place"].to_numpy(), beats["time_ms"].to_numpy(), beats["noise"].to_numpy()
     intervals = rr_intervals(place, times, noisy, with_noise=with_noise)
     patients = np.array([patient_words(one) for one in strips.patient_id], dtype=object)
     table = pd.DataFrame(
         {
-            "row": rows,
-            "beat_id": index.beat_ids[rows],
+            "key": place * _STRIP + beats["anchor_ms"].to_numpy(),
+            "row": beats["row"],
+            "beat_id": beats["beat_id"],
             "place": place,
             "strip": strips.source_row[place],
             "patient": patients[place],
             "time_ms": times,
-            "label": np.where(noisy, NOISE, effective.labels[rows]),
+            "anchor_ms": beats["anchor_ms"],
+            "label": np.where(noisy, NOISE, beats["label"].to_numpy()),
+            "source": beats["source"],
             "before": intervals.before,
             "after": intervals.after,
             "rate": intervals.rate,
             "of_usual": of_usual(intervals.before, place),
         }
     )
-    kept = table if with_noise else table[~noisy]
-    return kept.sort_values(["place", "time_ms"], ignore_index=True)
+    return table if with_noise else table[~noisy].reset_index(drop=True)
 
 
 def strips_of_patient(run: Run, place: int) -> NDArray[np.int64]:
@@ -79,34 +85,28 @@ def strips_of_patient(run: Run, place: int) -> NDArray[np.int64]:
     return np.flatnonzero(np.array([one == patients[place] for one in patients], dtype=bool))
 
 
-def label_beats(
-    run: Run,
-    index: BeatIndex,
-    effective: Effective,
-    rows: NDArray[np.int64],
-    label: int,
-    decide: Callable[..., Decision],
-) -> list[Decision]:
-    """One decision for each beat that a reader has not called so already.
+def label_beats(run: Run, beats: pd.DataFrame, label: int, decide: Callable[..., Decision]) -> list[Decision]:
+    """One decision for each beat that no reader has called so already.
 
     Parameters
     ----------
-    rows : int64 (k,)
-        Rows of the beats in the run.
+    beats : DataFrame
+        From :func:`rr_beats`.
     label : int
         -1 marks them as noise.
     decide : callable
         As ``session.decision``: target, field, new value, ``old=``.
     """
+    assert run.strips is not None
+    hashes = run.strips.strip_hash
     made = []
-    for row in rows.tolist():
-        noisy, now = bool(effective.noisy[row]), int(effective.labels[row])
-        said = effective.source[row] == BEAT
-        if said and (noisy if label == NOISE else not noisy and now == label):
+    columns = (beats[name].tolist() for name in ("place", "anchor_ms", "label", "source"))
+    for place, anchor, now, source in zip(*columns, strict=True):
+        if source == BEAT and now == label:
             continue
-        target = target_of(run, index, row)
+        target = beat_target(str(hashes[place]), anchor)
         if label == NOISE:
-            made.append(decide(target, "noise", 1, old=int(noisy)))
+            made.append(decide(target, "noise", 1, old=int(now == NOISE)))
         else:
-            made.append(decide(target, "label", label, old=label_name(NOISE if noisy else now)))
+            made.append(decide(target, "label", label, old=label_name(now)))
     return made
