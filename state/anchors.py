@@ -148,7 +148,16 @@ class BeatIndex:
         times : int64 (k,)
             ms from the start of the strip.
         """
-        return self.places_of_rows.match(strips, times)
+        return self._known.match(strips, times)
+
+    @cached_property
+    def _known(self) -> Places:
+        """A beat that went into the run moved is found where it was first, too."""
+        moved = np.flatnonzero(self.first_ms != self.time_ms)
+        if not len(moved):
+            return self.places_of_rows
+        rows = np.concatenate([np.arange(len(self), dtype=np.int64), moved])
+        return Places.of(self.strip_of_beat[rows], np.concatenate([self.time_ms, self.first_ms[moved]]), rows)
 
     @cached_property
     def names(self) -> list[str]:

@@ -5,7 +5,7 @@ Nothing depends on the order in which decisions arrive: their order is by the re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import UTC, datetime
@@ -99,29 +99,56 @@ def old_value(target: Target, field: str, old: str | int | bool | None) -> str |
 
 
 def activity(decisions: Iterable[Decision]) -> dict[str, bool]:
-    """For each decision whether it holds: it does unless a decision that holds undoes it.
+    """Which decisions hold: each does unless an undo of it holds.
 
-    So the undo of an undo is a redo. Undos that undo each other in a circle, which no reader can make, hold nothing.
+    So the undo of an undo is a redo. Several undos of one decision, say from two tabs, are one word said more than
+    once: to undo one of them takes back those before it, too. Undos that undo each other in a circle, which no reader
+    can make, hold nothing.
     """
     by_id = {decision.id: decision for decision in decisions}
-    waiting = dict.fromkeys(by_id, 0)
+    undos: dict[str, list[Decision]] = {}
     for decision in by_id.values():
-        if decision.undoes in waiting:
-            waiting[decision.undoes] += 1
+        if decision.undoes in by_id:
+            undos.setdefault(decision.undoes, []).append(decision)
     holds = dict.fromkeys(by_id, True)
-    settled = [id for id, count in waiting.items() if count == 0]
-    for id in settled:  # grows while we walk: what an undo points at is settled once all its undos are
-        target = by_id[id].undoes
-        if target not in waiting:
-            continue
-        if holds[id]:
-            holds[target] = False
-        waiting[target] -= 1
-        if waiting[target] == 0:
-            settled.append(target)
-    for id in by_id.keys() - set(settled):
-        holds[id] = False
+    if not undos:
+        return holds
+    circles = _in_circles(by_id)
+    layers = [[id for id, decision in by_id.items() if decision.undoes not in by_id or id in circles]]
+    while layers[-1]:
+        below = [undo.id for id in layers[-1] for undo in undos.get(id, ()) if undo.id not in circles]
+        layers.append(below)
+    for layer in reversed(layers):  # what undoes the undos of a layer is settled before it
+        for id in layer:
+            _settle([undo for undo in undos.get(id, ()) if undo.id not in circles], undos, holds)
+    for id in layers[0]:
+        holds[id] = id not in circles and not any(holds[undo.id] for undo in undos.get(id, ()))
     return holds
+
+
+def _settle(said: Sequence[Decision], undos: Mapping[str, Sequence[Decision]], holds: dict[str, bool]) -> None:
+    """Which undos of one decision hold: those not undone themselves, and made after the last one that was."""
+    redos = {undo.id: [redo.order for redo in undos.get(undo.id, ()) if holds[redo.id]] for undo in said}
+    last = max((order for orders in redos.values() for order in orders), default=None)
+    for undo in said:
+        holds[undo.id] = not redos[undo.id] and (last is None or undo.order > last)
+
+
+def _in_circles(by_id: Mapping[str, Decision]) -> set[str]:
+    """Decisions that undo each other in a circle."""
+    found: set[str] = set()
+    settled: set[str] = set()
+    for start in by_id:
+        path: dict[str, None] = {}
+        at: str | None = start
+        while at in by_id and at not in settled and at not in path:
+            path[at] = None
+            at = by_id[at].undoes
+        if at in path:
+            walked = list(path)
+            found.update(walked[walked.index(at) :])
+        settled.update(path)
+    return found
 
 
 def active(decisions: Iterable[Decision]) -> list[Decision]:

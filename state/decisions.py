@@ -18,7 +18,7 @@ from state.db import lock, reading, writing
 from state.deciding import Decision, active, activity, decide, old_value
 from state.errors import DecisionError, NotFoundError
 from state.plain import new_id, now
-from state.targets import clean_text, normal_value, parse_target
+from state.targets import clean_text, known_field, normal_value, parse_target
 
 __all__ = ["Added", "Decision", "Decisions", "active", "activity", "decide"]
 
@@ -51,7 +51,8 @@ class Decisions:
         Raises
         ------
         DecisionError
-            If one of them is not well formed (nothing is stored then).
+            If one of them is not well formed, or undoes a decision of another study (nothing is stored then). What an
+            undo undoes may still be on its way; an undo of what never comes changes nothing.
         """
         rows: dict[str, dict[str, Any]] = {}
         for decision in decisions:
@@ -66,6 +67,7 @@ class Decisions:
         for study_id in {row["study_id"] for row in rows.values()}:
             if connection.execute(select(schema.studies.c.id).where(schema.studies.c.id == study_id)).first() is None:
                 raise NotFoundError(f"There is no study {study_id!r}.")
+        self._check_undos(connection, rows)
         readers = sorted({row["reader"] for row in rows.values()})
         connection.execute(
             self._insert(schema.readers).on_conflict_do_nothing(),
@@ -84,6 +86,17 @@ class Decisions:
             [id for id in again if id not in same],
         )
 
+    def _check_undos(self, connection: Connection, rows: Mapping[str, dict[str, Any]]) -> None:
+        wanted = {row["undoes"] for row in rows.values() if row["undoes"]}
+        study_of = {row.id: row.study_id for row in self._by_ids(connection, sorted(wanted - rows.keys()))}
+        study_of |= {id: rows[id]["study_id"] for id in wanted & rows.keys()}
+        for row in rows.values():
+            if study_of.get(row["undoes"], row["study_id"]) != row["study_id"]:
+                raise DecisionError(
+                    f"The decision {row['id']!r} cannot undo {row['undoes']!r}, which belongs to another study. Open "
+                    "that study to undo it there."
+                )
+
     def _row(self, decision: Decision) -> dict[str, Any]:
         if not _ID.fullmatch(decision.id):
             raise DecisionError(f"The id {decision.id[:80]!r} of a decision is not 1 to 64 letters, digits, _ or -.")
@@ -94,7 +107,10 @@ class Decisions:
             raise DecisionError(f"The time {decision.at} of a decision has no time zone.")
         if decision.undoes == decision.id:
             raise DecisionError("A decision cannot undo itself.")
-        target = parse_target(decision.target)
+        target, undoes = parse_target(decision.target), decision.undoes
+        if undoes is not None and not _ID.fullmatch(undoes):
+            raise DecisionError(f"{undoes[:80]!r} is not the id of a decision that could be undone.")
+        known_field(target, decision.field)
         return {
             "id": decision.id,
             "study_id": decision.study_id,
@@ -102,10 +118,11 @@ class Decisions:
             "at": decision.at,
             "target": decision.target,
             "field": decision.field,
-            "old": decision.old if decision.undoes else old_value(target, decision.field, decision.old),
-            "new": decision.new if decision.undoes else normal_value(target, decision.field, decision.new),
+            "old": old_value(target, decision.field, decision.old),
+            # An undo brings back what was there before, even what nobody could decide (Unknown/Review).
+            "new": (old_value if undoes else normal_value)(target, decision.field, decision.new),
             "reason": clean_text(decision.reason, "reason"),
-            "undoes": decision.undoes,
+            "undoes": undoes,
             "payload": dict(decision.payload),
         }
 

@@ -34,9 +34,10 @@ def effective_library(run: Run, index: BeatIndex, effective: Effective) -> pd.Da
     return library
 
 
-def member_rows(index: BeatIndex, prototype_id: int) -> NDArray[np.int64]:
-    """Rows of a prototype's members, in the order of the beats."""
-    return np.flatnonzero(index.prototypes == prototype_id)
+def member_rows(index: BeatIndex, prototype_id: int, effective: Effective | None = None) -> NDArray[np.int64]:
+    """Rows of a prototype's members, in the order of the beats; with ``effective`` without those deleted by readers."""
+    members = index.prototypes == prototype_id
+    return np.flatnonzero(members if effective is None else members & ~effective.deleted)
 
 
 def member_origins(run: Run, index: BeatIndex, effective: Effective, prototype_id: int) -> pd.DataFrame:
@@ -47,13 +48,14 @@ def member_origins(run: Run, index: BeatIndex, effective: Effective, prototype_i
     DataFrame
         ``ORIGIN_COLUMNS``, one row a strip, most members first: ``members`` beats, ``share`` of the strip's beats
         (0 to 1), ``labels`` their effective labels in words ("PVC 8, Normal 2"). Columns on the file are left out for
-        folders that know no strips.
+        folders that know no strips. Beats whose R-peak was deleted are left out.
     """
-    rows = member_rows(index, prototype_id)
+    rows = member_rows(index, prototype_id, effective)
     table = run.metadata
     source = table["source_row"].to_numpy()
+    there = source[~effective.deleted]
     strips, first, counts = np.unique(source[rows], return_index=True, return_counts=True)
-    beats_on = np.bincount(np.searchsorted(strips, source[np.isin(source, strips)]), minlength=len(strips))
+    beats_on = np.bincount(np.searchsorted(strips, there[np.isin(there, strips)]), minlength=len(strips))
     labels = [_in_words(effective.labels[rows[source[rows] == strip]]) for strip in strips]
     found = pd.DataFrame(
         {
@@ -86,7 +88,7 @@ def example_rows(index: BeatIndex, wave: NDArray[np.floating], beats: NDArray[np
 
 
 def mix_of(effective: Effective, rows: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """(label, beats) of all labelled members, most frequent first."""
+    """(label, beats) of all labelled members, most frequent first; deleted ones have no label."""
     return label_mix(effective.labels[rows])
 
 

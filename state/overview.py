@@ -18,11 +18,12 @@ def label_table(run: Run, effective: Effective) -> pd.DataFrame:
     DataFrame
         label, name, strips (None for folders of the old scripts), beats (by the strip's label), noise (of those, beats
         that the run flagged), noise_share, usable (those it did not), usable_now (beats that carry the label once all
-        decisions are counted in and that are not left out), emptied (the run flagged all of them). In ascending order,
-        unlabelled ones last.
+        decisions are counted in and that are not left out; added ones among them, deleted ones not), emptied (the run
+        flagged all of them). In ascending order, unlabelled ones last.
     """
     raw, flags = np.asarray(run.labels), np.asarray(run.noise_flags) != 0
-    now = effective.labels[effective.noise_flags == 0]
+    added = np.array([beat.label for beat in effective.added], dtype=np.int32)
+    now = np.concatenate([effective.labels[effective.noise_flags == 0], added])
     strip_labels = None if run.strips is None else np.asarray(run.strips.label)
     known = set(np.unique(raw).tolist()) | set(np.unique(now).tolist())
     if strip_labels is not None:
@@ -48,7 +49,7 @@ def label_table(run: Run, effective: Effective) -> pd.DataFrame:
 
 
 def training_table(run: Run, effective: Effective, patients: np.ndarray) -> pd.DataFrame:
-    """What a training on this run would learn from.
+    """What a training on this run would learn from. Added beats are not among it before preprocessing takes them in.
 
     Parameters
     ----------

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from state.anchors import BeatIndex
 from state.deciding import Decision
+from state.peaks import PEAK, peaks_of
 from state.targets import ALERT, BEAT, PROTOTYPE, parse_target
 
 VERDICT_FIELDS = ("label", "noise", "refined")
-"""What settles a beat under review; notes, marks and seeds do not."""
+"""What settles a beat under review; notes, marks and seeds do not. To delete its R-peak does, too."""
 
 
 def verdicts(index: BeatIndex, decisions: Iterable[Decision]) -> dict[int, Decision]:
@@ -31,18 +32,21 @@ def verdicts(index: BeatIndex, decisions: Iterable[Decision]) -> dict[int, Decis
     decisions : iterable of Decision
         Those that hold, oldest first.
     """
-    said = [made for made in decisions if made.field in VERDICT_FIELDS]
+    decisions = list(decisions)
+    peaks = peaks_of(index, decisions)
+    said = [made for made in decisions if made.field in VERDICT_FIELDS or made.field == PEAK]
     targets = [parse_target(made.target) for made in said]
     own = [place for place, target in enumerate(targets) if target.kind == BEAT]
-    rows = index.match(
+    rows = peaks.places.match(
         index.places(targets[place].name for place in own),
         np.array([targets[place].number for place in own], dtype=np.int64),
     )
     by_field: dict[int, dict[str, Decision]] = {}
     for place, row in zip(own, rows.tolist(), strict=True):
-        if row < 0:
+        made = said[place]
+        if not 0 <= row < len(index) or (made.field == PEAK and not peaks.deleted[row]):
             continue
-        made, known = said[place], by_field.setdefault(row, {})
+        known = by_field.setdefault(row, {})
         known.pop(made.field, None)
         if made.new is not None:  # "nothing said" leaves what was said in another field
             known[made.field] = made
@@ -51,6 +55,8 @@ def verdicts(index: BeatIndex, decisions: Iterable[Decision]) -> dict[int, Decis
 
 def verdict_label(made: Decision) -> str:
     """What a decision makes of its beat, in a word or two."""
+    if made.field == PEAK:
+        return "No beat"
     if made.field == "noise":
         return "Noise" if made.new == "1" else "No noise"
     return str(made.new)

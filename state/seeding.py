@@ -19,6 +19,7 @@ from ecg_engine.preprocess import Run
 from state.anchors import BeatIndex
 from state.deciding import Decision
 from state.effective import Effective
+from state.peaks import peaks_of
 from state.targets import BEAT, beat_target, parse_target
 
 REJECTED_FIELD = "not_like"
@@ -84,13 +85,14 @@ def rejections(index: BeatIndex, decisions: Iterable[Decision]) -> dict[tuple[in
         Those that hold, oldest first.
     """
     found: dict[tuple[int, str], Decision] = {}
+    decisions = list(decisions)
     said = [decision for decision in decisions if decision.field == REJECTED_FIELD and decision.new]
     targets = [parse_target(decision.target) for decision in said]
     keep = [i for i, target in enumerate(targets) if target.kind == BEAT]
     places = index.places(targets[i].name for i in keep)
-    rows = index.match(places, np.array([targets[i].number for i in keep], dtype=np.int64))
+    rows = peaks_of(index, decisions).places.match(places, np.array([targets[i].number for i in keep], dtype=np.int64))
     for i, row in zip(keep, rows.tolist(), strict=True):
-        if row >= 0:
+        if 0 <= row < len(index):
             found[row, str(said[i].new)] = said[i]
     return found
 

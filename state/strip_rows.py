@@ -15,6 +15,7 @@ from ecg_engine.preprocess import Run
 from ecg_engine.tables import NO_PATIENT
 from state.anchors import FILE_LABELS_KEY, BeatIndex
 from state.deciding import Decision
+from state.derived import shown_labels
 from state.effective import Effective
 from state.targets import BEAT, STRIP, parse_target
 
@@ -75,7 +76,8 @@ class StripRows:
         file), patient (text), file, label (effective), label_name, decided (a reader gave it), beats, noise_beats,
         noise_share (NaN without beats), mix ("Normal 9, PVC 2"), decisions (that hold).
     by_label : dict of int to int64 (n,)
-        Beats of each effective label per strip; noise, computed or said, counts as -1.
+        Beats of each effective label per strip; noise, computed or said, counts as -1. Here and in ``beats`` those
+        that a reader added count, and those that a reader deleted do not.
     hashes : list of str
     """
 
@@ -100,9 +102,9 @@ def strip_rows(run: Run, index: BeatIndex, effective: Effective, decisions: Iter
     strips = run.strips
     if strips is None:
         raise InputError("this run keeps no strips, only beats", remedy="Preprocess the file again to see its strips.")
-    n, place = len(strips), index.strip_of_beat
+    n = len(strips)
+    place, shown = shown_labels(index, effective)
     labels, decided, counts = strip_labels(run, index, decisions)
-    shown = np.where(effective.noisy, NOISE, effective.labels)
     by_label = {int(one): np.bincount(place[shown == one], minlength=n) for one in np.unique(shown)}
     beats = np.bincount(place, minlength=n)
     noise = by_label.get(NOISE, np.zeros(n, dtype=np.int64))

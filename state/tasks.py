@@ -13,7 +13,7 @@ Parameters, all optional (``params`` of :meth:`state.jobs.Jobs.submit`):
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,10 @@ from ecg_engine.errors import EngineError
 from ecg_engine.heldout import compare
 from ecg_engine.labels import label_id
 from ecg_engine.mining import mine_candidates
+from ecg_engine.peak_edits import DELETED
 from ecg_engine.prediction import BEATS_FILE, save_prediction
 from ecg_engine.prediction import predict as predict_beats
-from ecg_engine.preprocess import Run
+from ecg_engine.preprocess import PEAK_EDITS_KEY, Run
 from ecg_engine.preprocess import preprocess as preprocess_strips
 from ecg_engine.progress import part
 from ecg_engine.strips import Columns, Strips, read_strips
@@ -40,9 +41,11 @@ from ecg_engine.training import SUMMARY_FILE
 from ecg_engine.training import train as train_model
 from ecg_engine.windows import context_windows
 from state.anchors import FILE_LABELS_KEY
+from state.deciding import Decision
 from state.effective import Effective, effective_labels
 from state.errors import StoreError
 from state.models import ModelRow
+from state.peaks import peak_edits
 from state.runs import PREDICT, PREPROCESS, RunRow
 from state.targets import STRIP, parse_target
 from state.work import NewModel, Outcome, Task, Work
@@ -52,7 +55,7 @@ INPUT = "input"
 
 
 def preprocess(work: Work) -> Outcome:
-    """From the study's files to a preprocessing run, with what readers decided on strips and seeds."""
+    """From the study's files to a preprocessing run, with what readers decided on strips, seeds and R-peaks."""
     store, study = work.store, work.store.studies.get(work.job.study_id)
     config = PreprocessConfig.from_dict({"units_per_mv": study.units_per_mv, **_asked(work, "config")})
     wanted = work.params.get("files")
@@ -68,10 +71,12 @@ def preprocess(work: Work) -> Outcome:
         progress=part(work.progress, 0.0, 0.3),
     )
     shutil.rmtree(work.folder / INPUT)
-    strips, file_labels = _decided_labels(work, strips)
-    run = preprocess_strips(strips, config, progress=part(work.progress, 0.3, 0.85))
+    decisions = work.store.decisions.active(study.id, stored_until=work.decisions_until)
+    strips, file_labels = _decided_labels(decisions, strips)
+    peaks = peak_edits(decisions)
+    run = preprocess_strips(strips, config, peaks=peaks, progress=part(work.progress, 0.3, 0.85))
     run = replace(run, summary={**run.summary, FILE_LABELS_KEY: file_labels})
-    effective = _effective(work, run, work.job.run_id)
+    effective = effective_labels(run, decisions, run_id=work.job.run_id)
     if len(effective.seeds):
         mined = mine_candidates(effective.seeds, run.metadata, run.features, config)
         dropped = mined.dropped.astype(str).to_dict("records")
@@ -79,6 +84,8 @@ def preprocess(work: Work) -> Outcome:
         run = replace(run, candidates=mined.candidates, summary=summary)
     save_run(run, work.folder, pictures=work.params.get("pictures", True), progress=part(work.progress, 0.85, 1.0))
     summary = {**run.summary, "decisions_unmatched": len(effective.unmatched)}
+    if PEAK_EDITS_KEY in summary:  # strip by strip it is told in the run's folder
+        summary[PEAK_EDITS_KEY] = {**summary[PEAK_EDITS_KEY], "strips": len(summary[PEAK_EDITS_KEY]["strips"])}
     return Outcome(config=config.to_dict(), summary=summary, files=[file.id for file in files])
 
 
@@ -91,10 +98,10 @@ def _columns(asked: Mapping[str, Any] | None, laid_out: Mapping[str, Path]) -> C
     return {str(laid_out[id]): Columns(**names) for id, names in asked.items() if id in laid_out}
 
 
-def _decided_labels(work: Work, strips: Strips) -> tuple[Strips, dict[str, int]]:
+def _decided_labels(decisions: Sequence[Decision], strips: Strips) -> tuple[Strips, dict[str, int]]:
     """Strips under the labels that readers gave them, and the file's labels of those that changed."""
     decided: dict[str, int | None] = {}
-    for decision in work.store.decisions.active(work.job.study_id, stored_until=work.decisions_until):
+    for decision in decisions:
         target = parse_target(decision.target)
         if target.kind == STRIP and decision.field == "label":
             decided[target.name] = None if decision.new is None else label_id(decision.new)
@@ -205,7 +212,8 @@ def _with_flags(run: Run, effective: Effective) -> Run:
         return run
     metadata = run.metadata.copy()
     metadata["noise_flag"] = flags
-    metadata["noise_reason"] = np.where(flags == 1, metadata["noise_reason"], "")
+    reasons = np.where(flags == 1, metadata["noise_reason"], "")
+    metadata["noise_reason"] = np.where(effective.deleted, DELETED, reasons)
     windows = context_windows(run.metadata["source_row"].to_numpy(), flags == 0, run.config.context_radius)
     return replace(run, metadata=metadata, noise_flags=flags, windows=windows)
 

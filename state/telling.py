@@ -14,7 +14,8 @@ from ecg_engine.strips import Strips
 from ecg_engine.tables import NO_PATIENT
 from state.anchors import BeatIndex
 from state.deciding import Decision, activity
-from state.targets import ALERT, BEAT, PROTOTYPE, STRIP, parse_target
+from state.peaks import PEAK
+from state.targets import ALERT, BEAT, PEAK_ADDED, PEAK_DELETED, PROTOTYPE, STRIP, parse_target
 
 KIND_NAMES = MappingProxyType({BEAT: "Beat", STRIP: "Strip", PROTOTYPE: "Prototype", ALERT: "New pattern"})
 FIELD_NAMES = MappingProxyType(
@@ -27,6 +28,7 @@ FIELD_NAMES = MappingProxyType(
         "refined": "Suggestion accepted",
         "not_like": "Not like the seed",
         "acknowledged": "Acknowledged",
+        PEAK: "R-peak",
     }
 )
 _SWITCHES: Mapping[str, Mapping[str | None, str]] = {
@@ -34,7 +36,7 @@ _SWITCHES: Mapping[str, Mapping[str | None, str]] = {
     "unsure": {"1": "unsure", "0": "sure", None: "not said"},
     "acknowledged": {"1": "seen", "0": "not seen", None: "not seen"},
 }
-_NOTHING = {"label": "not said", "seed": "no seed", "note": "no note"}
+_NOTHING = {"label": "not said", "seed": "no seed", "note": "no note", PEAK: "as computed"}
 
 DECISION, UNDO, REDO = "Decision", "Undo", "Redo"
 HOLDS, UNDONE = "Holds", "Undone"
@@ -88,13 +90,22 @@ def told_value(field: str, value: str | None) -> str:
     """A decision's value in words."""
     if field in _SWITCHES:
         return _SWITCHES[field].get(value, str(value))
+    if field == PEAK and value is not None and value.isdecimal():
+        return f"at {_at(int(value))}"
     return _NOTHING.get(field, "not said") if value is None else value
 
 
 def told_change(decision: Decision) -> str:
-    """``"Normal → PVC"``: from what was there before to what holds with it."""
+    """``"Normal → PVC"``: from what was there before to what holds with it.
+
+    Of R-peaks: ``"R-peak added at 3.42 s"``, ``"R-peak moved from 3.42 s to 3.50 s"``, ``"R-peak deleted"``.
+    """
     field = decision.field
     new = told_value(field, decision.new)
+    if field == PEAK:
+        return _peak_change(decision)
+    if field == "noise" and decision.new == "0" and not decision.undoes:
+        return "is valid after all"
     if field == "not_like":
         return f"not like {new}" if decision.new else f"like {decision.old} again"
     if decision.old is None and field in ("noise", "unsure", "note", "acknowledged"):
@@ -102,6 +113,23 @@ def told_change(decision: Decision) -> str:
     if decision.old == decision.new and not decision.undoes:
         return f"{new}, confirmed"
     return f"{told_value(field, decision.old)} → {new}"
+
+
+def _peak_change(decision: Decision) -> str:
+    new, old, anchor = decision.new, decision.old, parse_target(decision.target).number
+    if decision.undoes:
+        return f"R-peak {told_value(PEAK, old)} → {told_value(PEAK, new)}"
+    if new is None:
+        return "R-peak as computed again"
+    if new == PEAK_ADDED:
+        return f"R-peak added at {_at(anchor)}"
+    if new == PEAK_DELETED:
+        return "R-peak deleted"
+    return f"R-peak moved from {_at(int(old) if old and old.isdecimal() else anchor)} to {_at(int(new))}"
+
+
+def _at(ms: int) -> str:
+    return f"{ms / 1000:.2f} s"
 
 
 def told_decision(decision: Decision, strips: Strips | None, index: BeatIndex | None) -> str:

@@ -126,13 +126,38 @@ def test_only_known_decisions_are_undone(store: Store, study: Study) -> None:
         store.decisions.add([decide("nowhere", "Ada", BEAT, "label", "PVC")])
 
 
-def test_another_study_s_undo_changes_nothing_here(store: Store, study: Study) -> None:
+def test_redo_from_one_tab_takes_back_the_undo_of_the_other_tab_too(store: Store, study: Study) -> None:
     one = _label(study, "PVC")
-    other = store.studies.create("Ward 4")
-    store.decisions.add([one, replace(_label(other, None), undoes=one.id)])
+    mine, theirs = (replace(_label(study, None, old="PVC"), undoes=one.id) for _ in range(2))
+    store.decisions.add([one, mine, theirs])
+    redo = replace(_label(study, "PVC"), undoes=mine.id)  # all that this tab knows of
+    store.decisions.add([redo])
     assert store.decisions.active(study.id) == [one]
-    assert store.decisions.undo(one.id, "Ada").study_id == study.id
+    assert activity(store.decisions.listing(study.id))[theirs.id] is False
+    again = replace(_label(study, None, old="PVC"), undoes=one.id)
+    store.decisions.add([again])
     assert store.decisions.active(study.id) == []
+    store.decisions.add([replace(_label(study, "PVC"), undoes=again.id)])
+    assert store.decisions.active(study.id) == [one]
+    store.decisions.undo(redo.id, "Ada")  # only of what it had brought back, and that is brought back by now anyway
+    assert store.decisions.active(study.id) == [one]
+
+
+def test_another_study_s_undo_changes_nothing_here(store: Store, study: Study) -> None:
+    one, two = _label(study, "PVC"), _label(study, "PAC")
+    other = store.studies.create("Ward 4")
+    foreign = [replace(_label(other, None), undoes=made.id) for made in (one, two)]
+    store.decisions.add([foreign[0]])  # before anybody can know what it undoes
+    store.decisions.add([one])
+    with pytest.raises(DecisionError, match="belongs to another study"):
+        store.decisions.add([foreign[1], two])
+    store.decisions.add([two])
+    with pytest.raises(DecisionError, match="belongs to another study"):
+        store.decisions.add([foreign[1]])
+    assert store.decisions.active(study.id) == [one, two]
+    assert [made.id for made in store.decisions.listing(other.id)] == [foreign[0].id]
+    assert store.decisions.undo(one.id, "Ada").study_id == study.id
+    assert store.decisions.active(study.id) == [two]
 
 
 @pytest.mark.parametrize(
@@ -268,13 +293,21 @@ def test_what_holds_does_not_depend_on_order_or_number_of_sendings(
         size = data.draw(st.integers(1, len(sent)))
         store.decisions.add(sent[:size])
         sent = sent[size:]
-    # By the rule, step by step from the newest back: a step holds unless a later one that holds undoes it.
-    holds = [True] * len(made)
-    for place in range(len(made) - 1, -1, -1):
-        undoes = steps[place][1]
-        if holds[place] and undoes is not None:
-            holds[undoes] = False
-    expected = [d for d, held, (_, undoes) in zip(made, holds, steps, strict=True) if held and undoes is None]
+    # By the rule: a decision holds unless an undo of it does. An undo holds unless it is undone itself, or came before
+    # the undo of another undo of the same decision.
+    undos_of = {
+        place: [later for later, (_, undone) in enumerate(steps) if undone == place] for place in range(len(made))
+    }
+
+    def holds(place: int) -> bool:
+        if any(holds(undo) for undo in undos_of[place]):
+            return False
+        undone = steps[place][1]
+        beside = [] if undone is None else undos_of[undone]
+        redos = [redo for undo in beside for redo in undos_of[undo]]
+        return not any(made[redo].order > made[place].order and holds(redo) for redo in redos)
+
+    expected = [d for place, d in enumerate(made) if steps[place][1] is None and holds(place)]
     assert store.decisions.active(study.id) == sorted(expected, key=lambda d: d.order)
 
 

@@ -70,7 +70,7 @@ def test_a_beat_is_found_within_reach_of_its_peak_and_nothing_else_is() -> None:
         ("label", "PVC", None, "PVC → not said"),
         ("label", "PVC", "PVC", "PVC, confirmed"),
         ("noise", None, 1, "noise"),
-        ("noise", "1", 0, "noise → no noise"),
+        ("noise", "1", 0, "is valid after all"),
         ("seed", None, "PVC", "no seed → PVC"),
         ("seed", "PVC", None, "PVC → no seed"),
         ("unsure", None, 1, "unsure"),
