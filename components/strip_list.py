@@ -15,6 +15,7 @@ from state import session
 from state.runs import RunRow
 from state.strip_rows import ALL, ORDERS, WITH, WITHOUT, StripFilter, StripRows, filtered
 
+Places = NDArray[np.int64]
 _TABLE, _SHOWN, _REFIT = "strips_table", "strips_table_shown", "strips_refit"
 HEIGHT = 520
 _COLUMNS = ("strip", "patient", "label_name", "beats", "noise_share", "decisions", "mix", "row", "file")
@@ -117,13 +118,6 @@ def clear(row: RunRow) -> None:
     for key in _multi(row):
         state[key] = []
     state["strips_noise"], state["strips_decided"] = (0, 100), ALL
-
-
-def position(view: View, places: NDArray[np.int64]) -> None:
-    """Where in the list the strip in hand stands."""
-    at = np.flatnonzero(places == view.place)
-    words = f"{int(at[0]) + 1:,} of {len(places):,}" if len(at) else f"not among the {len(places):,} shown"
-    st.caption(f"Strip {words}")
 
 
 def totals(rows: StripRows, places: NDArray[np.int64]) -> None:

@@ -1,4 +1,4 @@
-"""Where the reader is on the Strips page: the strip and the beat in hand, and moving among them."""
+"""Where the reader is on the Strips page: the strip and the beat in hand."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from state.strip_rows import StripRows, strip_rows
 from state.targets import strip_target
 from state.telling import patient_words
 
-_ORDER, _PLACE = "strips_shown", "strips_place"
+_BY_HAND = "strips_beat_by_hand"
+"""(place, anchor in ms) of a beat in hand that the run has no number for: its R-peak was added since."""
 
 
 @dataclass(frozen=True)
 class View:
     """The strip in hand, gathered once per drawing.
 
-    ``place`` is the strip's place in the run; ``beats`` the rows of its beats in order of time; ``at`` which of them
-    is in hand, -1 for a strip without beats.
+    ``place`` is the strip's place in the run; ``beats`` the rows of its beats in order of time, without those whose
+    R-peak was deleted; ``at`` which of them is in hand, -1 for none.
     """
 
     row: RunRow
@@ -69,9 +70,12 @@ class View:
         return int(self.beats[self.at]) if self.at >= 0 else -1
 
     @property
-    def number(self) -> int:
-        """Number of the beat in hand within its strip, from 1."""
-        return int(self.run.metadata["beat_index_in_record"].iloc[self.beat]) + 1
+    def anchor(self) -> int | None:
+        """Time in ms that decisions on the beat in hand are anchored to; None for no beat in particular."""
+        place, anchor = st.session_state.get(_BY_HAND) or (-1, 0)
+        if place == self.place:
+            return int(anchor)
+        return int(self.effective.anchor_ms[self.beat]) if self.at >= 0 else None
 
     def beat_id(self, at: int) -> int:
         """Id of the n-th beat of the strip."""
@@ -90,7 +94,7 @@ def all_rows(row: RunRow) -> StripRows:
 
 
 def view_of(row: RunRow, rows: StripRows, shown: NDArray[np.int64]) -> View:
-    """The strip and beat chosen, else the first strip shown and its first beat.
+    """The strip and beat chosen, else the first strip shown.
 
     Parameters
     ----------
@@ -98,37 +102,17 @@ def view_of(row: RunRow, rows: StripRows, shown: NDArray[np.int64]) -> View:
         Places of the strips that the list shows, in its order.
     """
     numbers = rows.table["strip"].to_numpy()
-    order = numbers[shown].tolist()
-    st.session_state[_ORDER] = order
-    view = _view(row, rows)
-    beat = view.beat_id(view.at) if view.at >= 0 else None
-    if session.chosen_number("strip") != view.strip or session.chosen_number("beat") != beat:
-        session.choose(strip=view.strip, beat=beat)
-    if view.strip in order:
-        st.session_state[_PLACE] = order.index(view.strip)
-    return view
-
-
-def view_now(row: RunRow) -> View:
-    """Where the reader is at this moment, by the list as it was last shown: what a key typed now is about."""
-    view = _view(row, all_rows(row))
-    order: list[int] = st.session_state.get(_ORDER, [])
-    if view.strip in order:
-        st.session_state[_PLACE] = order.index(view.strip)
-    return view
-
-
-def _view(row: RunRow, rows: StripRows) -> View:
-    run, index = session.load(row), session.index(row)
-    numbers = rows.table["strip"].to_numpy()
+    index, effective = session.index(row), session.effective(row)
     place = _chosen_place(index, numbers)
     if place < 0:
-        first = st.session_state.get(_ORDER, [])[:1]
-        place = int(np.flatnonzero(numbers == first[0])[0]) if first and first[0] in numbers else 0
-    beats = np.flatnonzero(index.strip_of_beat == place)
-    found = np.flatnonzero(index.beat_ids[beats] == session.chosen_number("beat"))
-    at = int(found[0]) if len(found) else min(0, len(beats) - 1)
-    return View(row, run, index, session.effective(row), rows, place, beats, at)
+        place = int(shown[0]) if len(shown) else 0
+    beats = index.rows_of_strip(place)
+    beats = beats[~effective.deleted[beats]]
+    beats = beats[np.argsort(effective.time_ms[beats], kind="stable")]
+    at = _chosen_beat(index, place, beats)
+    if session.chosen_number("strip") != int(numbers[place]):
+        session.choose(strip=int(numbers[place]), beat=session.chosen("beat"))
+    return View(row, session.load(row), index, effective, rows, place, beats, at)
 
 
 def _chosen_place(index: BeatIndex, numbers: NDArray[np.int64]) -> int:
@@ -142,25 +126,33 @@ def _chosen_place(index: BeatIndex, numbers: NDArray[np.int64]) -> int:
     return -1
 
 
-def neighbour(strip: int, step: int) -> int | None:
-    """The strip before (-1) or after (1) in the list as it was last shown; None at its ends.
-
-    A strip that has left the list, because a decision changed what the filter goes by, still has its place: the one
-    that moved up is next.
-    """
-    order: list[int] = st.session_state.get(_ORDER, [])
-    gone: int = st.session_state.get(_PLACE, 0) + min(step, 0)
-    at = order.index(strip) + step if strip in order else gone
-    return order[at] if 0 <= at < len(order) else None
+def _chosen_beat(index: BeatIndex, place: int, beats: NDArray[np.int64]) -> int:
+    beat = session.chosen_number("beat")
+    if beat is not None:
+        st.session_state.pop(_BY_HAND, None)
+    elif (st.session_state.get(_BY_HAND) or (-1, 0))[0] == place:
+        return -1
+    found = np.flatnonzero(index.beat_ids[beats] == beat)
+    return int(found[0]) if len(found) else min(0, len(beats) - 1)
 
 
 def go_to_strip(strip: int | None) -> None:
     """Take a strip in hand, at its first beat."""
     if strip is not None:
+        st.session_state.pop(_BY_HAND, None)
         session.choose(strip=strip, beat=None)
 
 
-def go_to_beat(view: View, at: int) -> None:
-    """Take a beat of the strip in hand; beyond its ends nothing happens."""
-    if 0 <= at < len(view.beats):
-        session.choose(strip=view.strip, beat=view.beat_id(at))
+def go_to_anchor(row: RunRow, place: int, anchor: int | None) -> None:
+    """Take a strip in hand by its place, at the beat that decisions know by a time in ms; at the first for None."""
+    index, effective = session.index(row), session.effective(row)
+    numbers = all_rows(row).table["strip"].to_numpy()
+    if not 0 <= place < len(numbers):
+        return
+    rows = index.rows_of_strip(place)
+    found = rows[(effective.anchor_ms[rows] == anchor) & ~effective.deleted[rows]] if anchor is not None else rows[:0]
+    session.choose(strip=int(numbers[place]), beat=int(index.beat_ids[found[0]]) if len(found) else None)
+    if anchor is not None and not len(found):
+        st.session_state[_BY_HAND] = (place, anchor)
+    else:
+        st.session_state.pop(_BY_HAND, None)

@@ -7,8 +7,7 @@ import streamlit as st
 from components.frame import empty_state, page_header
 from components.jobs import job_panel
 from components.outcome import begin_page
-from components.strip_actions import KEYS
-from components.strip_reader import strip_reader
+from components.strip_reader import KEYS, strip_reader
 from state import session
 
 

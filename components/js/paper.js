@@ -14,6 +14,8 @@ export const PAPER = {
   LEAST_BOX: 10, // device pixels of a large box, at least
   TITLE_PX: 26,
   PRINT_PX: 22,
+  HEAD_PX: 62, // markers, intervals and rates above the trace
+  FOOT_PX: 16, // numbers below it
 };
 
 export const medianOf = (values) => {
@@ -62,14 +64,14 @@ const paperGeometry = (strip, view, width, dpr) => {
   const whole = Math.floor(wanted / 5) * 5; // small boxes of a whole number of pixels, where little room is lost
   const box = Math.max(PAPER.LEAST_BOX, whole >= 0.9 * wanted ? whole : Math.floor(wanted));
   const mm = box / 5;
-  const least = (5 + Math.ceil((62 * dpr) / box) + 1) * 5; // marks, a trace of 25 mm, numbers
-  const tall = Math.max(least, Math.ceil((view.height || 55) / 5) * 5);
+  const head = Math.ceil((PAPER.HEAD_PX * dpr) / mm);
+  const foot = Math.ceil((PAPER.FOOT_PX * dpr) / mm);
+  const wished = view.height || (head + foot + 3 + (view.span || 2.5) * gain) * (view.stretch || 1);
+  const tall = Math.ceil(Math.max(head + foot + 25, Math.min(wished, view.most || 80)) / 5) * 5;
   const top = Math.round(PAPER.TITLE_PX * dpr);
   const columns = Math.floor(width / mm);
   const samples = view.filtered ? strip.filtered : strip.raw;
   const [low, high] = extent(samples);
-  const head = Math.ceil((62 * dpr) / mm);
-  const foot = Math.ceil((16 * dpr) / mm);
   // The zero line stands on a large line, with the trace in the middle of what is left between marks and numbers.
   const spare = tall - head - foot - (high - low) * gain;
   const middle = spare >= 0 ? head + spare / 2 + high * gain : Math.min(head + high * gain, tall - foot + low * gain);
@@ -127,13 +129,13 @@ const drawPrint = (context, geometry, strip, view, ink) => {
     context.fillText(words, x, y);
   };
   context.textBaseline = "alphabetic";
-  if (view.title) text(view.title, 2 * dpr, top - 9 * dpr, 14, "left", view.page, "600");
-  if (view.aside) text(view.aside, right - 2 * dpr, top - 9 * dpr, 12, "right", view.page);
-  text(printedLine(strip, view), 2 * dpr, bottom + 15 * dpr, 11, "left", view.quiet);
+  if (view.title) text(view.title, 2 * dpr, top - 9 * dpr, 15, "left", view.page, "600");
+  if (view.aside) text(view.aside, right - 2 * dpr, top - 9 * dpr, 13, "right", view.page);
+  text(printedLine(strip, view), 2 * dpr, bottom + 15 * dpr, 12, "left", view.quiet);
   const { seen, from, seconds } = geometry;
   if (seconds > seen + 0.01) {
     const part = `${from.toFixed(1)} to ${Math.min(seconds, from + seen).toFixed(1)} of ${seconds.toFixed(1)} s`;
-    text(part, right - 2 * dpr, bottom + 15 * dpr, 11, "right", view.quiet);
+    text(part, right - 2 * dpr, bottom + 15 * dpr, 12, "right", view.quiet);
   }
   if (geometry.cut) {
     const span = `${geometry.low.toFixed(1)} to ${geometry.high.toFixed(1)} mV`;
@@ -200,10 +202,11 @@ export const stripWords = (strip, look, view) => {
 
 // Put ECG paper into an element. Returns
 //   draw(strip, view): view = {speed, gain, filtered, selected, from, height (mm), title, aside, assumed, filter: [lo, hi],
-//     window: [before, after] in seconds, rr, rates, numbers, ink: "light" | "dark" (else as the page)}
+//     window: [before, after] in seconds, rr, rates, numbers, ink: "light" | "dark" (else as the page); where no height is
+//     said: span (mV that must fit), most (mm), stretch}
 //   overlay(paint): clear the layer under the hand and let paint(context, geometry) draw on it; nothing clears it
 //   hit(event) → {x, y (device pixels), ms, mv, beat (place of the nearest, or -1), near (ms to it), inside, mark}
-//   geometry(), redraw(), show(ms) → seconds to scroll to so that it is in view, destroy()
+//   geometry(), ink(), redraw(), show(ms) → seconds to scroll to so that it is in view, destroy()
 export function createPaper(holder, look) {
   const canvas = document.createElement("canvas");
   const above = document.createElement("canvas");
@@ -305,6 +308,7 @@ export function createPaper(holder, look) {
   probe.style.cssText = "position:absolute;width:0;height:0;background:var(--st-background-color);transition:background .01s";
   probe.addEventListener("transitionend", redraw);
   holder.append(probe);
+  document.fonts?.ready.then(redraw);
   const onPrint = (event) => {
     printing = event.type === "beforeprint";
     redraw();
@@ -331,6 +335,7 @@ export function createPaper(holder, look) {
     hit,
     show,
     geometry: () => geometry,
+    ink: () => look.inks[theme()],
     destroy: () => {
       watch.disconnect();
       density?.removeEventListener("change", onDensity);

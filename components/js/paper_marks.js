@@ -1,6 +1,6 @@
 // What stands on a strip's paper: beats by letter and colour above the trace, noise with its reason, the window of the
 // beat in hand, RR intervals, rates and numbers. Drawn by paper.js.
-export const FONT = "system-ui, -apple-system, 'Segoe UI', sans-serif";
+export const FONT = "'Source Sans', 'Source Sans Pro', system-ui, -apple-system, 'Segoe UI', sans-serif";
 
 export const MARKS = {
   ROW_PX: 18, // from the paper's upper edge to the middle of the markers
@@ -81,7 +81,7 @@ const drawMarker = (context, x, y, beat, mark, chosen, dpr, ink) => {
   context.lineWidth = (chosen ? 2.5 : 1.5) * dpr;
   context.strokeStyle = mark.colour;
   context.stroke();
-  context.font = `700 ${(mark.letter.length > 1 ? 10.5 : 12.5) * dpr}px ${FONT}`;
+  context.font = `700 ${(mark.letter.length > 1 ? 11 : 13) * dpr}px ${FONT}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.fillStyle = chosen ? "#fff" : mark.colour;
@@ -110,7 +110,7 @@ export const drawMarks = (context, geometry, strip, view, look, ink) => {
   const seen = (x) => x >= origin - 1 && x <= right + 1;
   const row = top + MARKS.ROW_PX * dpr;
   const small = (words, x, y, colour = ink.text, weight = "") => {
-    context.font = `${weight} ${10.5 * dpr}px ${FONT}`;
+    context.font = `${weight} ${11.5 * dpr}px ${FONT}`;
     context.fillStyle = colour;
     context.fillText(words, x, y);
   };
@@ -157,12 +157,13 @@ export const drawMarks = (context, geometry, strip, view, look, ink) => {
       small(String(Math.round(rateOf(beats, at))), x, rateRow);
     }
     if (view.numbers !== false && (at === view.selected || !tight || xs[at] - (xs[at - 1] ?? -99) > 16 * dpr)) {
-      small(String(at + 1), x, bottom - 8 * dpr, at === view.selected ? ink.trace : ink.text, at === view.selected ? "700" : "");
+      const [colour, weight] = at === view.selected ? [ink.trace, "700"] : [ink.text, ""];
+      small(String(at + 1), x, bottom - 8 * dpr, colour, weight);
     }
   });
   // What the rows are, in the column of the calibration pulse.
   context.textAlign = "left";
-  context.font = `${9.5 * dpr}px ${FONT}`;
+  context.font = `${10.5 * dpr}px ${FONT}`;
   context.fillStyle = ink.text;
   if (beats.length > 1 && view.rr !== false) context.fillText("RR ms", 4 * dpr, tight ? top + MARKS.RR_PX * dpr : row);
   if (beats.length > 1 && view.rates !== false) context.fillText("per min", 4 * dpr, rateRow);
