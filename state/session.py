@@ -7,26 +7,27 @@ place. The session holds them between pages, because changing the page clears th
 from __future__ import annotations
 
 import getpass
-import os
+import secrets
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from ecg_engine.artifacts import load_run
 from ecg_engine.bundle import Bundle
 from ecg_engine.preprocess import Run
-from state.anchors import BeatIndex, beat_index
+from state import kept
+from state.anchors import BeatIndex
 from state.batches import made_together, undo_together
+from state.channel.refusals import Refusal
+from state.channel.tokens import MAX_AGE, Tokens, secret
 from state.deciding import Decision, decide
-from state.demo import ensure_demo
-from state.effective import Effective, OutOfDate, effective_labels, out_of_date
+from state.effective import Effective, OutOfDate, out_of_date
 from state.models import ModelRow
+from state.opened import opened_store
 from state.reader_keys import SETTING
 from state.runs import PREPROCESS, RunRow
-from state.store import Store, open_store
+from state.store import Store
 from state.studies import Study
 
 ADDRESS = (
@@ -47,19 +48,12 @@ ADDRESS = (
 """What may stand in the address. All but study and reader are a selection within the study."""
 _OF_A_STUDY = ADDRESS[2:]
 _STATE, _BEGUN = "chosen", "begun"
-
-
-@st.cache_resource(show_spinner=False)
-def _store(folder: str | None, url: str | None) -> Store:
-    store = open_store()
-    store.jobs.mark_interrupted()
-    ensure_demo(store)
-    return store
+_SESSION, _TOKEN = "channel_session", "channel_token"
 
 
 def store() -> Store:
     """The store of this computer, opened once for all sessions."""
-    return _store(os.environ.get("ECG_REVIEW_DATA"), os.environ.get("DATABASE_URL"))
+    return opened_store()
 
 
 def begun() -> bool:
@@ -148,7 +142,10 @@ def study() -> Study | None:
     studies = store().studies.all()
     if not studies:
         return None
+    # An address may name a strip and no study: it means the newest study's.
+    within = {} if chosen("study") else {name: chosen(name) for name in _OF_A_STUDY}
     choose(study=studies[-1].id)
+    choose(**within)
     return studies[-1]
 
 
@@ -170,47 +167,31 @@ def preprocess_run() -> RunRow | None:
     return store().runs.newest(current.id, PREPROCESS)
 
 
-@st.cache_resource(show_spinner="Opening the run", max_entries=6)
-def _load(folder: str, finished: str) -> Run:
-    return load_run(Path(folder))
+@st.cache_resource(show_spinner="Opening the run", max_entries=1)
+def _load(run_id: str, folder: str, finished: str) -> Run:
+    return kept.run_of(store(), store().runs.get(run_id))
 
 
 def load(run: RunRow) -> Run:
     """The arrays and tables of a preprocessing run, memory-mapped and kept open. Treat as read-only."""
-    return _load(str(store().runs.path(run)), str(run.finished_at))
-
-
-@st.cache_resource(show_spinner=False, max_entries=6)
-def _active(folder: str, version: int, study_id: str) -> list[Decision]:
-    return store().decisions.active(study_id)
+    # Through Streamlit only for its word that a run is being opened; ``kept`` keeps it.
+    return _load(run.id, str(store().runs.path(run)), str(run.finished_at))
 
 
 def active_decisions() -> list[Decision]:
     """The decisions of the study in hand that hold, oldest first. Treat as read-only."""
     current = the_study()
-    return _active(str(store().folder), store().decisions.version(current.id), current.id)
-
-
-@st.cache_resource(show_spinner=False, max_entries=6)
-def _effective(run_id: str, folder: str, version: int, study_id: str) -> Effective:
-    run = store().runs.get(run_id)
-    return effective_labels(index(run), _active(str(store().folder), version, study_id))
-
-
-@st.cache_resource(show_spinner=False, max_entries=6)
-def _index(run_id: str, folder: str, finished: str) -> BeatIndex:
-    return beat_index(_load(folder, finished), run_id)
+    return kept.active_of(store(), current.id, store().decisions.version(current.id))
 
 
 def index(run: RunRow) -> BeatIndex:
     """What decisions on a run's beats are matched with, kept. Treat as read-only."""
-    return _index(run.id, str(store().runs.path(run)), str(run.finished_at))
+    return kept.index_of(store(), run)
 
 
 def effective(run: RunRow) -> Effective:
     """Effective labels and noise flags of a run, as all decisions so far have it. Treat as read-only."""
-    version = store().decisions.version(run.study_id)
-    return _effective(run.id, str(store().folder), version, run.study_id)
+    return kept.effective_of(store(), run, store().decisions.version(run.study_id))
 
 
 @st.cache_resource(show_spinner=False, max_entries=6)
@@ -241,15 +222,10 @@ def bundle(model: ModelRow) -> Bundle:
     return _bundle(model.id, str(path), path.stat().st_mtime if path.exists() else 0.0)
 
 
-@st.cache_data(show_spinner=False, max_entries=24)
-def _table(path: str, changed: float) -> pd.DataFrame:
-    return pd.read_csv(path)
-
-
 def table(run: RunRow, name: str) -> pd.DataFrame | None:
-    """One table of a run's folder (say ``beat_predictions_v2.csv``); None if the run wrote none."""
-    path = store().runs.path(run) / name
-    return _table(str(path), path.stat().st_mtime) if path.exists() else None
+    """One table of a run's folder (say ``beat_predictions_v2.csv``), a copy; None if the run wrote none."""
+    found = kept.table_of(store().runs.path(run) / name)
+    return None if found is None else found.copy()
 
 
 def decision(target: str, field: str, new: str | int | None, *, old: object = None, **more: Any) -> Decision:
@@ -270,3 +246,38 @@ def undo_last() -> Decision | None:
         return None
     undo_together(store().decisions, made_together(mine[-1], mine), reader())
     return mine[-1]
+
+
+def channel() -> dict[str, Any]:
+    """What the scripts of a page need to speak to the store beside it (``docs/reading.md``).
+
+    Returns
+    -------
+    dict
+        ``base`` ("" or "/path": what stands before ``/channel/``), ``token`` (the reader's pass to the study in hand,
+        the same until half of its time is over), ``study``, ``reader`` and ``version`` (of the study's decisions).
+    """
+    current, who = the_study(), reader()
+    tokens = Tokens(secret(store().folder))
+    name = st.session_state.setdefault(_SESSION, secrets.token_urlsafe(12))
+    token = st.session_state.get(_TOKEN, "")
+    try:
+        fresh = tokens.read(token, max_age=MAX_AGE // 2) == (current.id, who, name)
+    except Refusal:
+        fresh = False
+    if not fresh:
+        token = st.session_state[_TOKEN] = tokens.make(current.id, who, name)
+    version = store().decisions.version(current.id)
+    return {"base": base_path(), "token": token, "study": current.id, "reader": who, "version": version}
+
+
+def base_path() -> str:
+    """``server.baseUrlPath`` with a slash before it, or ""."""
+    path = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{path}" if path else ""
+
+
+def addresses() -> tuple[str, ...]:
+    """Addresses that the app is configured to serve or to be opened at."""
+    options = ("server.address", "browser.serverAddress")
+    return tuple(str(named) for option in options if (named := st.get_option(option)))
