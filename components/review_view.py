@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from components.outcome import go
 from ecg_engine.config import PredictConfig
 from ecg_engine.prediction import BEATS_FILE, STRIPS_FILE
 from ecg_engine.preprocess import Run
-from ecg_engine.queue import review_queue
 from state import session
 from state.anchors import BeatIndex
 from state.deciding import Decision
@@ -108,32 +107,6 @@ def _tables(row_id: str, folder: str, source_id: str, data: str) -> tuple[pd.Dat
 @st.cache_resource(show_spinner=False, max_entries=6)
 def _verdicts(source_id: str, data: str, version: int) -> dict[int, Decision]:
     return verdicts(session.index(session.store().runs.get(source_id)), session.active_decisions())
-
-
-def queue_of(
-    view: View, order: str, reasons: Collection[str], suggestions: Collection[int], patients: Collection[str]
-) -> pd.DataFrame:
-    """The beats under review in an order, kept. Treat as read-only."""
-    limits = tuple(view.config.to_dict().items())
-    names = (tuple(sorted(reasons)), tuple(sorted(suggestions)), tuple(sorted(patients)))
-    return _queue(view.row.id, str(session.store().folder), view.beats, limits, order, *names)
-
-
-@st.cache_resource(show_spinner=False, max_entries=12)
-def _queue(
-    row_id: str,
-    data: str,
-    _beats: pd.DataFrame,
-    limits: tuple[tuple[str, Any], ...],
-    order: str,
-    reasons: tuple[str, ...],
-    suggestions: tuple[int, ...],
-    patients: tuple[str, ...],
-) -> pd.DataFrame:
-    config = PredictConfig.from_dict(dict(limits))
-    return review_queue(
-        _beats, config, order=order, reasons=reasons, suggestions=suggestions, patients=patients
-    ).reset_index(drop=True)
 
 
 def open_strip(source_row: int, beat: int | None = None) -> None:

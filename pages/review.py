@@ -1,4 +1,4 @@
-"""Review: let a model read the strips, and settle the beats that it is not sure of."""
+"""Review: let a model read the strips, and settle what is in doubt."""
 
 from __future__ import annotations
 
@@ -12,33 +12,77 @@ from components.outcome import begin_page
 from components.pickers import pick_newest_first
 from components.predict_panel import predict_panel
 from components.review_agreement import agreement_view
-from components.review_queue import KEYS, review_queue
+from components.review_items import Desk
+from components.review_queue import order_and_filters, queue_keys, review_queue
 from components.review_tables import beats_table, strips_table
 from components.review_view import KIND, View, gather, predictions_of
 from components.words import when
 from state import session
+from state.models import ModelRow
 from state.runs import PREPROCESS, RunRow
 
-QUEUE, BEATS, STRIPS, AGREEMENT, PREDICT = "Queue", "Beats", "Strips", "Agreement", "Predict again"
+QUEUE, BEATS, STRIPS, AGREEMENT, PREDICT = "Queue", "Beats", "Strips", "Agreement", "Predict"
 
 
 def page() -> None:
     begin_page()
     page_header(
         "Review",
-        "A model reads the strips. What it is not sure of waits here for you, one beat at a time.",
-        ((START, "Predict"), *KEYS),
+        "What is in doubt waits here for you, one item at a time: a key answers it, and the next one is there.",
+        ((START, "Predict"), *queue_keys()),
     )
     source = session.preprocess_run()
     if source is None:
         empty_state(
             "Nothing to review yet",
-            "Bring a file of strips and preprocess it; then a model can read it.",
+            "Bring a file of strips and preprocess it; then what is in doubt waits here.",
             action="Go to Upload",
             page="pages/upload.py",
         )
         return
+    job_panel([KIND])
+    view = gather(source)
+    desk = Desk(source, view)
+    views = [QUEUE, BEATS, STRIPS, AGREEMENT, PREDICT] if view else [QUEUE, PREDICT]
+    left, middle, right = st.columns([0.46, 0.27, 0.27], vertical_alignment="center")
+    shown = left.segmented_control(
+        "View",
+        views,
+        default=QUEUE,
+        required=True,
+        key="review_view",
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    with middle:
+        if shown == QUEUE:
+            order_and_filters(desk)
+    with right:
+        if view:
+            which(view)
     models = session.store().models.all(source.study_id)
+    if shown == PREDICT:
+        predict(source, view, models)
+    elif view and shown == BEATS:
+        summary(view)
+        beats_table(view)
+    elif view and shown == STRIPS:
+        summary(view)
+        strips_table(view)
+    elif view and shown == AGREEMENT:
+        agreement_view(view)
+    else:
+        review_queue(desk)
+        if view:
+            summary(view)
+        else:
+            without_model(models)
+    if view:
+        run_downloads(view.row, title="Files of this prediction")
+
+
+def predict(source: RunRow, view: View | None, models: list[ModelRow]) -> None:
+    """Choosing a model and letting it read; the way to a first model where there is none."""
     if not models:
         empty_state(
             "No model yet",
@@ -47,45 +91,21 @@ def page() -> None:
             page="pages/training.py",
         )
         return
-    job_panel([KIND])
-    view = gather(source)
-    if view is None:
-        predict_panel(source, models)
-        st.info(
-            "No model has read these strips yet. Choose one and press Predict: beats that it is not sure of will wait "
-            "here for you.",
-            icon=":material/arrow_upward:",
-        )
-        return
-    left, right = st.columns([0.7, 0.3], vertical_alignment="center")
-    shown = left.segmented_control(
-        "View",
-        [QUEUE, BEATS, STRIPS, AGREEMENT, PREDICT],
-        default=QUEUE,
-        required=True,
-        key="review_view",
-        persist_state="session",
-        label_visibility="collapsed",
-    )
-    with right:
-        which(view)
-    summary(view)
-    if shown == PREDICT:
-        predict_panel(source, models)
-    elif shown == BEATS:
-        beats_table(view)
-    elif shown == STRIPS:
-        strips_table(view)
-    elif shown == AGREEMENT:
-        agreement_view(view)
-    elif not view.summary.get("num_review_flagged"):
-        st.success(
-            "The model is sure of every beat: nothing is under review. See its labels under Beats and Strips.",
-            icon=":material/task_alt:",
-        )
+    if view:
+        summary(view)
+    predict_panel(source, models)
+
+
+def without_model(models: list[ModelRow]) -> None:
+    """What is missing from the queue without a prediction."""
+    if models:
+        text = "No model has read these strips yet: under Predict, choose one. What it is not sure of waits here too."
     else:
-        review_queue(view)
-    run_downloads(view.row, title="Files of this prediction")
+        text = (
+            "There is no model yet, so these are the items that need none: noise that looks like an ectopic beat, "
+            "strips that disagree with their beats, what somebody was unsure of. Train one under Training."
+        )
+    st.info(text, icon=":material/info:")
 
 
 def summary(view: View) -> None:

@@ -1,0 +1,83 @@
+// What an answer to an item says: the decisions that it makes, and what they change on the strip meanwhile.
+import { withDecisions } from "./reader_state.js";
+
+const SAID_OF_IT = new Set(["beat", "prototype"]);
+const NOISE = -1;
+const UNLABELLED = -999;
+
+/** Name of a label by id. */
+export const labelName = (look, id) => look.labels.find((one) => one.id === id)?.name ?? `Label ${id}`;
+
+export const labelId = (look, name) => look.labels.find((one) => one.name === name)?.id ?? null;
+
+/** The beat of an item, or null for a strip. */
+export const beatOf = (item, strip) => (item.kind === "beat" && strip ? strip.beats[item.beat] || null : null);
+
+const nowOf = (item, strip, look) => {
+  const beat = beatOf(item, strip);
+  const label = beat ? beat.label : strip?.label;
+  return Number.isFinite(label) ? labelName(look, label) : null;
+};
+
+/** A label as a decision, or two: a beat that was flagged as noise and gets a class is a beat after all. */
+const labelled = (item, strip, look, field, label, reason) => {
+  const beat = beatOf(item, strip);
+  const made = { target: item.key, field, new: labelName(look, label), old: nowOf(item, strip, look), reason };
+  const freed = beat && beat.noise && label !== NOISE;
+  return freed ? [{ target: item.key, field: "noise", new: "0", old: "1", reason }, made] : [made];
+};
+
+/** Accepting a suggestion: it stays the model's, unless a reader has already said something of this beat. */
+export const accept = (item, strip, look, reason) => {
+  const beat = beatOf(item, strip);
+  const field = !beat || item.blind || SAID_OF_IT.has(beat.source) ? "label" : "refined";
+  return labelled(item, strip, look, field, item.suggestion, reason);
+};
+
+export const label = (item, strip, look, id, reason) => {
+  if (id === NOISE && item.kind === "beat") return noise(item, strip, 1, reason);
+  return labelled(item, strip, look, "label", id, reason);
+};
+
+export const noise = (item, strip, value, reason) => [{ target: item.key, field: "noise", new: String(value),
+  old: String(beatOf(item, strip)?.noise ? 1 : 0), reason }];
+
+export const unsure = (item, reason) => [{ target: item.key, field: "unsure", new: "1", old: null, reason }];
+
+export const note = (item, strip, text, reason) => {
+  const about = beatOf(item, strip) || strip;
+  return [{ target: item.key, field: "note", new: text || null, old: about?.note || null, reason }];
+};
+
+/** Seed on or off; null where there is no label to be a seed of. */
+export const seed = (item, strip, look, reason) => {
+  const beat = beatOf(item, strip);
+  if (!beat) return null;
+  if (beat.seed !== null && beat.seed !== undefined) {
+    return [{ target: item.key, field: "seed", new: null, old: labelName(look, idOf(beat.seed, look)), reason }];
+  }
+  return beat.label === UNLABELLED ? null
+    : [{ target: item.key, field: "seed", new: labelName(look, beat.label), old: null, reason }];
+};
+
+const idOf = (value, look) => (typeof value === "string" ? labelId(look, value) : value);
+
+/** A strip with own decisions laid over it that its data does not have yet. */
+export const laidOver = (strip, decisions, look) =>
+  withDecisions(strip, decisions.map((made) => (made.field === "refined" ? { ...made, field: "label" } : made)), look);
+
+/** The step to undo: the newest of this window that holds, else the newest of those that Python knows of. */
+export const lastStep = (log, known, version) => {
+  const undone = new Set(log.map((made) => made.undoes).filter(Boolean));
+  const listed = new Set(known.flat().map((made) => made.id));
+  const oldest = known.length ? Math.min(...known.flat().map((made) => made.at)) : Infinity;
+  // Undone elsewhere: Python has seen it, and does not count it among those that hold.
+  const gone = (made) => made.kept !== null && made.kept <= version && made.at >= oldest && !listed.has(made.id);
+  const own = log.filter((made) => !made.undoes && !undone.has(made.id) && !gone(made));
+  const others = known.filter((step) => !step.some((made) => undone.has(made.id)));
+  const last = own.at(-1);
+  const older = others.at(-1);
+  if (!last) return older || null;
+  const { batch } = last.payload || {};
+  return batch ? own.filter((made) => made.payload?.batch === batch) : [last];
+};

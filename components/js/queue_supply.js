@@ -1,0 +1,97 @@
+// Where items come from: hundreds at a time, the next asked for at half; what is in hand stays leased to this tab.
+import { PAGE } from "./queue_state.js";
+
+const AGAIN = 1500; // ms before the server is asked again where it did not answer
+const RENEW = 40_000; // a lease runs for two minutes
+const POLL = 10_000; // where all that is left is in other hands
+
+export class Supply {
+  /** `changed()` is called when something came in; `lost(count)` when others hold items that were here. */
+  constructor({ changed, lost }) {
+    Object.assign(this, { changed, lost, queue: null, busy: false, error: "", shapes: { run: "", list: [] } });
+    this.beat = setInterval(() => this.renew(), RENEW);
+    this.poll = setInterval(() => {
+      if (!this.queue || this.queue.more || this.queue.open().length) return;
+      this.queue.more = true;
+      this.fetch();
+    }, POLL);
+    this.onHide = () => this.letGo();
+    window.addEventListener("pagehide", this.onHide);
+  }
+
+  /** Serve another queue. Resolves when what it held before is this tab's again, or gone. */
+  async open(channel, ask, queue) {
+    Object.assign(this, { channel, ask, queue });
+    if (queue.open().length) await this.renew();
+    this.fetch();
+    this.fetchShapes(ask.run);
+  }
+
+  /** What stays ours: open items, and those whose answers the server has not kept yet. */
+  held() { return this.queue ? this.queue.items.filter((item) => this.queue.mine(item.key)).map((item) => item.key) : []; }
+
+  async fetch() {
+    const { queue, channel, ask } = this;
+    if (!queue || !queue.hungry || this.busy) return;
+    this.busy = true;
+    clearTimeout(this.timer);
+    try {
+      const tab = await channel.tab;
+      const frame = await channel.fetchFrame("items",
+        { queue: ask, tab, count: PAGE, have: this.held(), strips: [...queue.strips.keys()] });
+      const first = !queue.asked;
+      queue.merge(frame);
+      this.error = "";
+      if (queue === this.queue) this.changed(first);
+    } catch (error) {
+      this.error = error.message;
+      if (queue === this.queue) this.changed(false);
+      this.timer = setTimeout(() => this.fetch(), AGAIN);
+    } finally {
+      this.busy = false;
+    }
+    if (queue !== this.queue) this.fetch();
+  }
+
+  async renew() {
+    const { queue, channel } = this;
+    const have = this.held();
+    if (!have.length) return;
+    try {
+      const { held } = await channel.fetchJson("leases", { tab: await channel.tab, have });
+      // Items that came in meanwhile were not asked about.
+      const asked = new Set(have);
+      const count = queue.lost([...held, ...this.held().filter((key) => !asked.has(key))]);
+      if (count && queue === this.queue) this.lost(count);
+    } catch { /* the next one may go through */ }
+  }
+
+  async letGo() {
+    if (!this.channel) return;
+    const tab = await this.channel.tab;
+    this.channel.tell("leases", { tab, have: [] });
+  }
+
+  async fetchShapes(run) {
+    if (this.shapes.run === run) return;
+    this.shapes = { run, list: [] };
+    try {
+      const frame = await this.channel.fetchFrame("shapes", { run });
+      if (this.shapes.run !== run) return;
+      this.shapes.list = frame.header.shapes.map((shape) => ({ ...shape, wave: frame.trace(shape.trace) }));
+      this.changed(false);
+    } catch {
+      this.shapes.run = "";
+      setTimeout(() => { if (this.queue) this.fetchShapes(this.ask.run); }, 4 * AGAIN);
+    }
+  }
+
+  end() {
+    clearInterval(this.beat);
+    clearInterval(this.poll);
+    clearTimeout(this.timer);
+    window.removeEventListener("pagehide", this.onHide);
+    this.letGo();
+    this.queue = null;
+  }
+}
