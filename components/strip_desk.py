@@ -18,6 +18,7 @@ from components.keymap import NEXT_BEAT, PREVIOUS_BEAT, all_keys
 from components.outcome import attempt
 from components.reading import channel_data, look_data
 from components.scripts import script, style
+from components.strip_list import ROW_PX, TABLE
 from components.strip_view import View, go_to_anchor
 from state import session
 from state.deciding import Decision
@@ -78,6 +79,7 @@ def strip_desk(view: View, places: NDArray[np.int64]) -> None:
             "assumed": study.units_assumed,
             "window_sec": [config.pre_sec, config.post_sec],
         },
+        "list": {"key": TABLE, "row_px": ROW_PX},
         "keys": {
             "beat_back": PREVIOUS_BEAT,
             "beat_next": NEXT_BEAT,

@@ -16,7 +16,8 @@ from state.runs import RunRow
 from state.strip_rows import ALL, ORDERS, WITH, WITHOUT, StripFilter, StripRows, filtered
 
 Places = NDArray[np.int64]
-_TABLE, _SHOWN, _REFIT = "strips_table", "strips_table_shown", "strips_refit"
+TABLE, ROW_PX = "strips_table", 30
+_SHOWN, _REFIT = "strips_table_shown", "strips_refit"
 HEIGHT = 520
 _COLUMNS = ("strip", "patient", "label_name", "beats", "noise_share", "decisions", "mix", "row", "file")
 
@@ -147,15 +148,15 @@ def table(view: View, places: NDArray[np.int64]) -> None:
     st.session_state[_SHOWN] = numbers.tolist()
     # The mark follows the strip in hand, however it was chosen: by click, by key, or from another page.
     at = np.flatnonzero(numbers == view.strip)
-    st.session_state[_TABLE] = {"selection": {"rows": at[:1].tolist(), "columns": [], "cells": []}}
+    st.session_state[TABLE] = {"selection": {"rows": at[:1].tolist(), "columns": [], "cells": []}}
     st.dataframe(
         rows[list(_COLUMNS)].assign(noise_share=100 * rows["noise_share"]),
-        key=_TABLE,
+        key=TABLE,
         on_select=_clicked,
         selection_mode=["single-row", "single-cell"],
         hide_index=True,
         height=HEIGHT,
-        row_height=30,
+        row_height=ROW_PX,
         placeholder="–",
         column_config={
             "strip": st.column_config.NumberColumn("Strip", width=52, format="%d"),
@@ -173,7 +174,7 @@ def table(view: View, places: NDArray[np.int64]) -> None:
 
 
 def _clicked() -> None:
-    rows = rows_taken(st.session_state[_TABLE]["selection"])
+    rows = rows_taken(st.session_state[TABLE]["selection"])
     shown: list[int] = st.session_state.get(_SHOWN, [])
     if rows and rows[0] < len(shown):  # a click on the box of the strip in hand takes its mark away, and says nothing
         go_to_strip(shown[rows[0]])

@@ -2,7 +2,7 @@
 // It follows the strip reader of the same page at once, through the reading bus.
 import { cutBeat, difference, medianBeat, nearestShapes } from "./beat_shapes.js";
 import { isDark } from "./paper.js";
-import { FONT, beatMark, labelLook, rateOf } from "./paper_marks.js";
+import { FONT, beatMark, labelLook, rateOf, reasonWords } from "./paper_marks.js";
 import { element } from "./reader_bar.js";
 import { readingBus } from "./reading_bus.js";
 
@@ -220,7 +220,7 @@ class BeatPanel {
       ["Before ÷ after", before && after ? (before / after).toFixed(2) : ""],
       ["Like its template", found.template && found.lines.length ? this.like(strip, beat, found.template) : ""],
       ["Belongs to prototype", this.prototype(beat)],
-      ["Noise", beat.noise ? beat.reasons || "yes" : "no"],
+      ["Noise", beat.noise ? reasonWords(beat) || "yes" : "no"],
       ["Seed for", beat.seed || ""],
       ["Note", beat.note || ""],
       ["Marked", beat.unsure ? "unsure, for a second reader" : ""],

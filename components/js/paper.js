@@ -62,7 +62,7 @@ const paperGeometry = (strip, view, width, dpr) => {
   const { speed, gain } = view;
   const wanted = width / (PAPER.WIDE_MM / 5);
   const whole = Math.floor(wanted / 5) * 5; // small boxes of a whole number of pixels, where little room is lost
-  const box = Math.max(PAPER.LEAST_BOX, whole >= 0.9 * wanted ? whole : Math.floor(wanted));
+  const box = Math.max(PAPER.LEAST_BOX, whole >= 0.85 * wanted ? whole : Math.floor(wanted));
   const mm = box / 5;
   const head = Math.ceil((PAPER.HEAD_PX * dpr) / mm);
   const foot = Math.ceil((PAPER.FOOT_PX * dpr) / mm);

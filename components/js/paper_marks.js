@@ -19,6 +19,12 @@ export const labelLook = (look, label) => {
 
 export const beatMark = (beat, look) => labelLook(look, beat.noise ? -1 : beat.label);
 
+const REASONS = { small_cluster: "small cluster", morphology: "shape", reader: "marked by reader", rr: "RR" };
+
+/** Why a beat is noise, in words that fit above it. */
+export const reasonWords = (beat) =>
+  String(beat.reasons || "").split(/[,;]\s*/).filter(Boolean).map((one) => REASONS[one] || one).join(", ");
+
 // Rate of a beat: by the interval before it.
 export const rateOf = (beats, at) => (at > 0 ? 60000 / (beats[at].time - beats[at - 1].time) : NaN);
 
@@ -152,7 +158,7 @@ export const drawMarks = (context, geometry, strip, view, look, ink) => {
       context.fill();
     }
     drawMarker(context, x, row, beat, mark, at === view.selected, dpr, ink);
-    if (beat.noise && beat.reasons) small(beat.reasons, x, rateRow, ink.text, "600");
+    if (beat.noise && beat.reasons) small(reasonWords(beat), x, rateRow, ink.text, "600");
     else if (view.rates !== false && at > 0 && (!tight || at === view.selected || xs[at] - xs[at - 1] > 24 * dpr)) {
       small(String(Math.round(rateOf(beats, at))), x, rateRow);
     }

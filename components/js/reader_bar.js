@@ -102,7 +102,7 @@ export const createBars = (look, keys, does) => {
   const march = toggle("March out", "Repeat the interval along the strip", (on) => does.set({ march: on }));
   const onwards = "After labelling, to the next beat, or to the next strip when whole strips are labelled";
   const moveOn = toggle("Move on", onwards, (on) => does.set({ moveOn: on }));
-  bottom.append(scope.group, valid, seed, unsure, note, undo, peaks, calipers, march.holder, moveOn.holder);
+  bottom.append(scope.group, moveOn.holder, valid, seed, unsure, note, undo, peaks, calipers, march.holder);
 
   const labels = element("div", "labels");
   labels.setAttribute("role", "group");
@@ -134,6 +134,7 @@ export const createBars = (look, keys, does) => {
     scope.set(settings.scope);
     moveOn.set(settings.moveOn);
     march.set(settings.march);
+    march.holder.hidden = !span;
     valid.disabled = whole || !beat;
     seed.disabled = !beat;
     seed.setAttribute("aria-pressed", String(Boolean(beat?.seed)));

@@ -9,10 +9,12 @@ import { countsOf } from "./reader_state.js";
 import { createTools } from "./reader_tools.js";
 import { readingBus } from "./reading_bus.js";
 import { createTachogram } from "./tachogram.js";
+import { bringRow, leaveList } from "./strip_rows.js";
 import { listen } from "./typing.js";
 
 const REST_MS = 700; // without a key or a click, before Python is told
 const LONGEST_MS = 4000; // that what is decided may wait for the store before Python is told all the same
+const HOLD_MS = 1500; // that keys wait for Python at most
 const KEPT = "ecg:strip-reader";
 const USUAL = { speed: 25, gain: 10, filtered: false, tall: false, scope: "beat", moveOn: true, march: true };
 const NORMAL_MM = 75;
@@ -54,6 +56,7 @@ class StripReader {
     hear("stale", () => { this.asked.tokens += 1; this.report(); });
     const leave = () => this.desk.settle();
     addEventListener("pagehide", leave, true);
+    this.offs.push(leaveList(() => this.data.list, () => this.hold()));
     this.offs.push(() => removeEventListener("pagehide", leave, true));
   }
 
@@ -143,7 +146,22 @@ class StripReader {
     ]);
     const held = [keys.previous, keys.next, "ArrowLeft", "ArrowRight"];
     const watched = [...actions.keys()].filter(Boolean);
-    this.offs.push(listen({ keys: watched, held, root: this.root, on: (key, event) => actions.get(key)(event) }));
+    const on = (key, { shiftKey }) => (this.held ? this.held.push([key, { shiftKey }]) : actions.get(key)({ shiftKey }));
+    this.release = () => {
+      const { held } = this;
+      this.held = null;
+      clearTimeout(this.holding);
+      held?.forEach(([key, event]) => actions.get(key)(event));
+    };
+    this.offs.push(listen({ keys: watched, held, root: this.root, on }));
+  }
+
+  /** Keep keys back that are typed after a click in the list, until Python has said which strip it is. */
+  hold() {
+    this.held ??= [];
+    this.answered = false;
+    clearTimeout(this.holding);
+    this.holding = setTimeout(() => this.release(), HOLD_MS);
   }
 
   /** New data from Python: the browser leads, unless Python has chosen another strip since. */
@@ -156,12 +174,26 @@ class StripReader {
     this.shelf.open(data.run, data.places);
     if (serial !== this.serial) {
       this.serial = serial;
+      this.answered = true;
       const kept = globalThis.ecgReaderWas;
       // The page was left before Python heard where the reader went on to.
       if (kept && kept.serial === serial && kept.run === data.run) this.desk.go(kept.place, kept.anchor);
       else this.desk.go(place, beat);
     } else this.draw();
     this.shelf.around(this.desk.place);
+    this.bring();
+    if (this.held && this.answered && this.desk.strip()) this.release();
+  }
+
+  /** Show the row of the strip in hand, once Streamlit has drawn its list; a list scrolled by hand stays as it is. */
+  bring(tries = 12) {
+    const { place } = this.desk;
+    if (this.brought === place) return;
+    clearTimeout(this.bringing);
+    this.bringing = setTimeout(() => {
+      if (bringRow(this.data.list, this.shelf.places.indexOf(place))) this.brought = place;
+      else if (tries > 0) this.bring(tries - 1);
+    }, 250);
   }
 
   set(what) {
@@ -222,12 +254,16 @@ class StripReader {
     globalThis.ecgReaderWas = { run: this.data?.run, serial: this.serial, place: this.desk.place, anchor };
     this.draw(true);
     this.rest();
+    this.bring();
     this.shelf.around(this.desk.place);
   }
 
   arrived(places) {
     if (!places.length) this.shelf.around(this.desk.place);
-    else if (places.includes(this.desk.place)) this.draw(true);
+    else if (places.includes(this.desk.place)) {
+      this.draw(true);
+      if (this.held && this.answered) this.release();
+    }
   }
 
   scroll(by) {
@@ -343,8 +379,7 @@ class StripReader {
 
   end() {
     this.desk?.settle();
-    clearTimeout(this.timer);
-    clearTimeout(this.shelf?.again);
+    [this.timer, this.bringing, this.holding, this.shelf?.again].forEach(clearTimeout);
     this.offs.splice(0).forEach((off) => off());
     this.tell = null;
   }
