@@ -150,3 +150,33 @@ def expected_severity(labels: ArrayLike, confidence: ArrayLike) -> NDArray[np.fl
     classes = np.array([SEVERITY[label] for label in CLASS_LABELS])
     rest = (classes.sum() - np.where(unknown, 0.0, severity)) / (len(classes) - 1)
     return np.asarray(np.where(unknown, classes.mean(), sure * severity + (1.0 - sure) * rest), dtype=np.float64)
+
+
+def prototype_distance(
+    beats: NDArray[np.float32], cluster_ids: NDArray[np.int32], waves: Mapping[int, NDArray[np.float32]]
+) -> NDArray[np.float64]:
+    """How far each beat is from its prototype: 1 - cosine, 0 for the most typical, up to 2.
+
+    Parameters
+    ----------
+    beats : float32 (n, L)
+    cluster_ids : int32 (n,)
+        Beats without a cluster are measured against the nearest prototype.
+    waves : mapping of int to float32 (L,)
+        Prototype id to waveform.
+
+    Returns
+    -------
+    float64 (n,)
+        NaN where there are no prototypes.
+    """
+    if not waves or not len(beats):
+        return np.full(len(beats), np.nan)
+    ids = np.array(sorted(waves))
+    shapes = np.stack([waves[number] for number in ids.tolist()])
+    shapes = shapes / (np.linalg.norm(shapes, axis=1, keepdims=True) + np.float32(1e-8))
+    length = np.sqrt(np.einsum("ij,ij->i", beats, beats)) + np.float32(1e-8)
+    cosine = (beats @ shapes.T) / length[:, None]
+    column = np.clip(np.searchsorted(ids, cluster_ids), 0, len(ids) - 1)
+    own = cosine[np.arange(len(beats)), column]
+    return np.asarray(1.0 - np.where(ids[column] == cluster_ids, own, cosine.max(axis=1)), dtype=np.float64)

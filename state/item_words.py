@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from state.anchors import BeatIndex
 from state.deciding import Decision
+from state.effective import Effective
 from state.reviewing import VERDICT_FIELDS
 from state.targets import BEAT, STRIP, parse_target
 
@@ -36,6 +37,11 @@ class Words:
         return bool(self.verdicts)
 
     @property
+    def newest(self) -> Decision | None:
+        """The newest verdict."""
+        return max(self.verdicts.values(), key=lambda made: made.order, default=None)
+
+    @property
     def waits(self) -> bool:
         """Whether it waits for a second reader: marked, and not settled since by a reader who was sure."""
         if not self.unsure:
@@ -59,13 +65,13 @@ class Words:
 
 @dataclass(frozen=True)
 class Said:
-    """What was said, by row of a beat and by place of a strip."""
+    """What was said, by row of a beat (from n on: beats that the run has no row for) and by place of a strip."""
 
     beats: dict[int, Words]
     strips: dict[int, Words]
 
 
-def said_of_items(index: BeatIndex, decisions: Iterable[Decision]) -> Said:
+def said_of_items(index: BeatIndex, effective: Effective) -> Said:
     """Verdicts and unsure marks of a run's beats and strips.
 
     A word on a beat's prototype or strip settles no beat, and a word on a beat no strip: it was not said of it.
@@ -73,12 +79,12 @@ def said_of_items(index: BeatIndex, decisions: Iterable[Decision]) -> Said:
     Parameters
     ----------
     index : BeatIndex
-    decisions : iterable of Decision
-        Those that hold, oldest first.
+    effective : Effective
+        With the decisions that hold, and the places of beats as readers have edited them.
     """
     beats: list[tuple[Decision, str, int]] = []
     strips: dict[int, Words] = {}
-    for made in decisions:
+    for made in effective.decisions:
         if made.field != "unsure" and made.field not in VERDICT_FIELDS:
             continue
         target = parse_target(made.target)
@@ -88,7 +94,7 @@ def said_of_items(index: BeatIndex, decisions: Iterable[Decision]) -> Said:
             beats.append((made, target.name, target.number))
         elif target.kind == STRIP and target.name in index.hashes:
             strips.setdefault(index.hashes[target.name], Words()).take(made)
-    rows = index.match(
+    rows = effective.peaks.places.match(
         index.places(name for _, name, _ in beats), np.array([time for _, _, time in beats], dtype=np.int64)
     )
     of_beats: dict[int, Words] = {}

@@ -6,6 +6,7 @@ a reason. Which of them stand in the queue now is decided in :mod:`state.queue_i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +15,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ecg_engine.config import PredictConfig
+from ecg_engine.contradictions import Rhythm, rhythm
+from ecg_engine.ectopy import Ectopy, ectopy
 from ecg_engine.errors import InputError
 from ecg_engine.labels import UNKNOWN
 from ecg_engine.preprocess import Run
 from ecg_engine.queue import FIGURES, REASON_TITLES, patient_order, sentence
-from ecg_engine.ranking import doubt
+from ecg_engine.ranking import doubt, prototype_distance
 from ecg_engine.tables import NO_PATIENT
 from state.anchors import BeatIndex
+from state.effective import AddedBeat
 from state.reviewing import rows_of_ids
 from state.strip_rows import UNKNOWN_PATIENT
 from state.targets import beat_target, strip_target
@@ -39,7 +43,9 @@ class Items:
     ----------
     columns : dict of str to array (m,)
         key, strip (bool: a strip, not a beat), place, row, source_row, beat_global_id (-1 for strips), patient,
-        patient_order, suggestion (-99 for none), confidence, noise, similarity, doubt, distance, suspicion.
+        patient_order, suggestion (-99 for none), confidence, noise, similarity, doubt, distance, suspicion (0 to 1, NaN
+        where nothing but the model has a doubt). ``row`` is -1 for strips and for beats that the run has no row for;
+        ``beat_global_id`` breaks ties.
     has : bool (m, R)
         Which of ``REASONS`` an item has.
     why : object (m, R)
@@ -72,11 +78,17 @@ class Candidates:
     item_of_row : int64 (n,)
         Item of each beat of the run, -1 for a beat that is none.
     predicted : Predicted
+    looks : Ectopy
+        How ventricular each beat looks.
+    timing : Rhythm
+        Rate and regularity of each strip.
     """
 
     items: Items
     item_of_row: NDArray[np.int64]
     predicted: Predicted
+    looks: Ectopy
+    timing: Rhythm
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,8 @@ class Predicted:
     Attributes
     ----------
     label, confidence, noise, similarity, doubt : float64 (n,)
+    distance : float64 (n,)
+        From the beat's prototype, see :func:`ecg_engine.ranking.prototype_distance`.
     failed : bool (n, 3)
         Which tests a beat failed, in the order of ``MODEL_REASONS``.
     strips : DataFrame or None
@@ -97,6 +111,7 @@ class Predicted:
     noise: NDArray[np.float64]
     similarity: NDArray[np.float64]
     doubt: NDArray[np.float64]
+    distance: NDArray[np.float64]
     failed: NDArray[np.bool_]
     strips: pd.DataFrame | None
 
@@ -125,13 +140,15 @@ def find_candidates(run: Run, index: BeatIndex, prediction: Prediction | None, c
     strips = _strip_items(run, index, predicted)
     item_of_row = np.full(len(index), -1, dtype=np.int64)
     item_of_row[rows] = len(strips) + np.arange(len(rows))
-    return Candidates(strips.joined(beats), item_of_row, predicted)
+    looks = ectopy(run)
+    return Candidates(strips.joined(beats), item_of_row, predicted, looks, rhythm(run, looks))
 
 
 def lay_out(run: Run, index: BeatIndex, prediction: Prediction | None, config: PredictConfig) -> Predicted:
     """A prediction by the rows of its run."""
     n = len(index)
     columns = {name: np.full(n, np.nan) for name in ("label", "confidence", "noise", "similarity")}
+    columns["distance"] = prototype_distance(np.asarray(run.beats), run.cluster_ids, run.prototype_waves)
     doubts, failed = np.zeros(n), np.zeros((n, len(MODEL_REASONS)), dtype=bool)
     if prediction is None:
         return Predicted(**columns, doubt=doubts, failed=failed, strips=None)
@@ -163,7 +180,7 @@ def beat_items(run: Run, index: BeatIndex, predicted: Predicted, rows: NDArray[n
     """Items of some beats, without reasons yet."""
     assert run.strips is not None
     place = index.strip_of_beat[rows]
-    hashes, times = run.strips.strip_hash[place], index.time_ms[rows]
+    hashes, times = run.strips.strip_hash[place], index.first_ms[rows]
     raw = predicted.label[rows]
     return _items(
         run,
@@ -177,7 +194,7 @@ def beat_items(run: Run, index: BeatIndex, predicted: Predicted, rows: NDArray[n
         noise=predicted.noise[rows],
         similarity=predicted.similarity[rows],
         doubt=predicted.doubt[rows],
-        distance=np.full(len(rows), np.nan),
+        distance=predicted.distance[rows],
     )
 
 
@@ -209,6 +226,26 @@ def _strip_items(run: Run, index: BeatIndex, predicted: Predicted) -> Items:
         ]
         items.columns["doubt"][where] = unknown["doubt"].to_numpy()
     return items
+
+
+def added_items(run: Run, index: BeatIndex, added: Sequence[AddedBeat]) -> Items:
+    """Items of beats that readers added and the run has no row for, without reasons yet."""
+    m = len(added)
+    nothing = np.full(m, np.nan)
+    return _items(
+        run,
+        np.array([beat.place for beat in added], dtype=np.int64),
+        key=[beat_target(beat.strip_hash, beat.anchor_ms) for beat in added],
+        strip=np.zeros(m, dtype=bool),
+        row=np.full(m, -1, dtype=np.int64),
+        beat_global_id=int(index.beat_ids.max(initial=-1)) + 1 + np.arange(m),
+        suggestion=np.full(m, UNKNOWN, dtype=np.int64),
+        confidence=nothing,
+        noise=nothing,
+        similarity=nothing,
+        doubt=np.zeros(m),
+        distance=nothing,
+    )
 
 
 def _items(run: Run, place: NDArray[np.int64], **columns: Any) -> Items:
