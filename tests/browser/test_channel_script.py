@@ -248,7 +248,8 @@ def test_undos_name_what_they_undo_and_a_batch_is_one(context: BrowserContext, o
     page.evaluate(
         """() => {
           const target = "beat:abcdef0123456789:";
-          const made = ecgChannel.decideAll([1, 2].map((n) => ({ target: target + n, field: "label", new: "PVC", old: "Normal" })));
+          const pvc = (n) => ({ target: target + n, field: "label", new: "PVC", old: "Normal" });
+          const made = ecgChannel.decideAll([pvc(1), pvc(2)]);
           ecgChannel.undo(made);
         }"""
     )

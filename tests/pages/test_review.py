@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import re
+import json
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from components.pickers import distinct
+from components.review_queue import queue_keys
 from ecg_engine.config import PredictConfig
-from ecg_engine.labels import label_id, label_name
+from ecg_engine.labels import label_id
 from ecg_engine.prediction import BEATS_FILE
 from ecg_engine.queue import review_queue
-from state.deciding import Decision
-from state.effective import Effective, effective_labels
+from state.anchors import beat_index
+from state.batches import one_batch
+from state.deciding import Decision, decide
+from state.reviewing import rows_of_ids
 from state.runs import PREDICT, PREPROCESS, RunRow
+from state.seeding import target_of
+from state.targets import strip_target
 from tests.pages.conftest import Opened, job_done
 from tests.pages.test_prototypes import run_of
 
@@ -36,190 +41,124 @@ def queue(opened: Opened, **options: object) -> pd.DataFrame:
     return review_queue(beats, PredictConfig(**limits), **options)  # type: ignore[arg-type]
 
 
-def made(opened: Opened) -> list[Decision]:
-    return opened.store.decisions.active(opened.study.id)
-
-
-def now(opened: Opened) -> Effective:
-    row, run = run_of(opened)
-    return effective_labels(run, made(opened), run_id=row.id)
-
-
 def address(app: AppTest, name: str) -> str:
     """What stands in the address under a name."""
     value = app.query_params[name]
     return value if isinstance(value, str) else str(value[0])
 
 
-def at(app: AppTest) -> int:
-    """The beat that is shown."""
-    return int(address(app, "beat"))
-
-
-def progress(app: AppTest) -> tuple[int, int]:
-    """Settled, total."""
-    texts = [str(one.proto.text) for one in app.get("progress")]
-    match = re.search(r"\*\*([\d,]+) of ([\d,]+) settled", " ".join(texts))
-    assert match is not None, texts
-    return int(match.group(1).replace(",", "")), int(match.group(2).replace(",", ""))
-
-
-def press(app: AppTest, key: str) -> AppTest:
-    app.button(key=f"review_{key}").click().run()
-    assert not app.exception, [error.value for error in app.exception]
-    return app
+def told(app: AppTest) -> dict[str, Any]:
+    """What the queue in the browser is told; what it does with that is tested in tests/browser."""
+    (queue,) = [one for one in app.get("bidi_component") if one.proto.component_name == "ecg_review.review_queue"]
+    return dict(json.loads(queue.proto.json))
 
 
 def said(app: AppTest) -> str:
     return " ".join(str(one.value) for one in [*app.markdown, *app.caption, *app.info, *app.success, *app.warning])
 
 
+def keep(opened: Opened, target: str, field: str, new: str, **more: Any) -> Decision:
+    decision = decide(opened.study.id, "Dr Test", target, field, new, **more)
+    opened.store.decisions.add([decision])
+    return decision
+
+
+def targets(opened: Opened) -> list[str]:
+    """Targets of the beats under review, the most uncertain first."""
+    row, run = run_of(opened)
+    index = beat_index(run, row.id)
+    return [target_of(run, index, int(one)) for one in rows_of_ids(index, queue(opened)["beat_global_id"])]
+
+
 def test_empty_states_lead_to_the_next_step(with_files: Opened) -> None:
     assert "Go to Upload" in [one.label for one in with_files.page("review").button]
 
 
-def test_without_a_model_the_way_leads_to_training(preprocessed: Opened) -> None:
-    assert "Go to Training" in [one.label for one in preprocessed.page("review").button]
+def test_without_a_model_there_is_still_what_needs_none(preprocessed: Opened) -> None:
+    app = preprocessed.page("review")
+    data = told(app)
+    assert data["queue"]["prediction"] is None and data["limits"] is None
+    assert "There is no model yet" in said(app)
+    _, run = run_of(preprocessed)
+    assert run.strips is not None
+    before = data["counts"]["total"]
+    keep(preprocessed, strip_target(str(run.strips.strip_hash[0])), "unsure", "1")
+    other = preprocessed.page("review", reader="Dr Other")
+    assert told(other)["counts"]["total"] == before + 1, "what one reader was unsure of waits for another"
+    show(app, "Predict")
+    assert "Go to Training" in [one.label for one in app.button]
 
 
-def test_the_queue_begins_with_the_most_uncertain_and_says_why(trained: Opened) -> None:
-    app, expected = trained.page("review"), queue(trained)
-    first = expected.iloc[0]
-    assert at(app) == first["beat_global_id"]
-    assert address(app, "strip") == str(first["source_row"])
-    assert progress(app) == (0, len(expected))
-    assert f"only {first['pred_conf']:.0%} sure of the class" in said(app)
-    assert app.button(key="review_accept").label == f"Accept {first['pred_label_name']}"
+def test_the_queue_is_told_who_reads_what_is_asked_and_how_much_there_is(trained: Opened) -> None:
+    row, _ = prediction(trained)
+    data = told(trained.page("review"))
+    assert (data["channel"]["study"], data["channel"]["reader"]) == (trained.study.id, "Dr Test")
+    assert data["channel"]["token"] and data["channel"]["version"] == data["counts"]["version"]
+    assert data["queue"] == {
+        "run": row.parents[0], "prediction": row.id, "order": "uncertain", "reasons": [], "labels": [], "patients": []
+    }  # fmt: skip
+    assert data["counts"]["left"] == data["counts"]["total"] >= len(queue(trained))
+    assert data["limits"]["confidence"] == row.config["min_class_conf"]
+    assert data["reason"] == f"review of {row.summary['model_name']}"
+    keys = [one["key"] for one in data["look"]["labels"] if one["key"]] + list(data["look"]["keys"].values())
+    assert len(keys) == len(set(keys)) and not {"c", "r"} & set(keys)
 
 
-def test_accepting_keeps_the_suggestion_as_the_models_and_goes_on(trained: Opened) -> None:
-    app, expected = trained.page("review"), queue(trained)
-    press(app, "accept")
-    (decision,) = made(trained)
-    assert (decision.field, decision.new) == ("refined", expected["pred_label_name"].iloc[0])
-    row = np.flatnonzero(run_of(trained)[1].metadata["beat_global_id"] == expected["beat_global_id"].iloc[0])[0]
-    assert now(trained).source[row] == "model"
-    assert at(app) == expected["beat_global_id"].iloc[1]
-    assert progress(app)[0] == 1
-    assert "as suggested" in said(app)
-
-
-def test_labels_noise_and_no_noise_are_kept_and_undone_one_by_one(trained: Opened) -> None:
-    app, expected = trained.page("review"), queue(trained)
-    for key in (f"label_{PVC}", "label_-1", "valid"):
-        press(app, key)
-    assert [(one.field, one.new) for one in made(trained)] == [("label", "PVC"), ("noise", "1"), ("noise", "0")]
-    assert progress(app)[0] == 3
-    ids = run_of(trained)[1].metadata["beat_global_id"].to_numpy()
-    rows = [int(np.flatnonzero(ids == beat)[0]) for beat in expected["beat_global_id"].iloc[:3]]
-    labels = now(trained).labels
-    assert labels[rows[0]] == PVC and labels[rows[1]] == -1
-    for left in (2, 1, 0):
-        press(app, "undo")
-        assert len(made(trained)) == left
-        assert progress(app)[0] == left
-        assert at(app) == expected["beat_global_id"].iloc[left], "undoing goes back to the beat"
-    press(app, "undo")
-    assert "nothing of yours to undo" in said(app)
-
-
-def test_skip_and_back_move_without_deciding(trained: Opened) -> None:
-    app, expected = trained.page("review"), queue(trained)
-    ids = expected["beat_global_id"].tolist()
-    assert app.button(key="review_back").disabled
-    press(press(app, "skip"), "skip")
-    assert at(app) == ids[2]
-    press(app, "back")
-    assert at(app) == ids[1] and made(trained) == []
-
-
-def test_answers_skip_what_is_settled_and_come_back_to_what_was_skipped(trained: Opened) -> None:
-    app, ids = trained.page("review"), queue(trained)["beat_global_id"].tolist()
-    press(press(app, "skip"), f"label_{PVC}")
-    assert at(app) == ids[2]
-    press(press(app, "back"), "back")
-    press(app, f"label_{PVC}")
-    assert at(app) == ids[2], "the settled beat between is passed over"
-
-
-def test_all_alike_on_a_strip_are_one_step(trained: Opened) -> None:
-    app, expected = trained.page("review"), queue(trained)
-    pairs = expected.groupby(["source_row", "pred_label_raw"])["beat_global_id"].transform("size")
-    place = int(np.flatnonzero(pairs.to_numpy() > 1)[0])
-    beat = expected.iloc[place]
-    app = trained.page("review", item=int(beat["beat_global_id"]))
-    assert at(app) == beat["beat_global_id"], "the address says where the reader was"
-    count = int(pairs.iloc[place])
-    assert str(count) in app.button(key="review_accept_strip").label
-    press(app, "accept_strip")
-    assert len(made(trained)) == count == progress(app)[0]
-    press(app, "undo")
-    assert made(trained) == [] and progress(app)[0] == 0
-
-
-def test_a_suggestion_accepted_over_an_earlier_label_holds(trained: Opened) -> None:
-    app, expected = trained.page("review"), queue(trained)
-    other = next(label for label in (0, PVC) if label_name(label) != expected["pred_label_name"].iloc[0])
-    press(app, f"label_{other}")
-    press(press(app, "back"), "accept")
-    ids = run_of(trained)[1].metadata["beat_global_id"].to_numpy()
-    row = int(np.flatnonzero(ids == expected["beat_global_id"].iloc[0])[0])
-    assert label_name(int(now(trained).labels[row])) == expected["pred_label_name"].iloc[0]
-
-
-def test_the_place_and_the_answers_survive_other_pages_and_a_reload(trained: Opened) -> None:
+def test_counts_follow_the_answers(trained: Opened) -> None:
     app = trained.page("review")
-    press(press(app, f"label_{PVC}"), "skip")
-    here, settled = at(app), progress(app)
+    before = told(app)["counts"]
+    first = targets(trained)[0]
+    decision = keep(trained, first, "label", "PVC")
+    after = told(app.run())["counts"]
+    assert (after["left"], after["total"]) == (before["left"] - 1, before["total"])
+    assert after["version"] > before["version"]
+    trained.store.decisions.undo(decision.id, "Dr Test")
+    assert told(app.run())["counts"]["left"] == before["left"]
+
+
+def test_undo_knows_the_readers_own_steps_a_batch_as_one(trained: Opened) -> None:
+    app = trained.page("review")
+    assert told(app)["steps"] == []
+    places = targets(trained)
+    one = keep(trained, places[0], "label", "PVC")
+    batch = one_batch([decide(trained.study.id, "Dr Test", name, "label", "Normal") for name in places[1:4]])
+    trained.store.decisions.add(batch)
+    trained.store.decisions.add([decide(trained.study.id, "Dr Other", places[5], "label", "PAC")])
+    steps = told(app.run())["steps"]
+    assert [[made["id"] for made in step] for step in steps] == [[one.id], [made.id for made in batch]]
+    assert steps[0][0]["at"] == round(one.at.timestamp() * 1e6)
+    trained.store.decisions.undo(one.id, "Dr Test")
+    assert len(told(app.run())["steps"]) == 1
+
+
+def test_the_address_names_the_item_by_target_or_by_beat(trained: Opened) -> None:
+    beat, target = int(queue(trained)["beat_global_id"].iloc[3]), targets(trained)[3]
+    assert told(trained.page("review", item=beat))["item"] == target
+    assert told(trained.page("review", item=target))["item"] == target
+
+
+def test_order_and_filters_change_what_is_asked_and_are_kept(trained: Opened) -> None:
+    app = trained.page("review")
+    total = told(app)["counts"]["total"]
+    app.radio(key="review_order").set_value("serious").run()
+    app.multiselect(key="review_suggestions").set_value([PVC]).run()
+    data = told(app)
+    assert data["queue"]["order"] == "serious" and data["queue"]["labels"] == [PVC] and data["filtered"]
+    expected = int((queue(trained)["pred_label_raw"] == PVC).sum())
+    assert expected <= data["counts"]["total"] < total
+    app.button_group(key="review_reasons").set_value(["confidence"]).run()
+    assert told(app)["queue"]["reasons"] == ["confidence"]
+    patient = app.multiselect(key="review_patients").options[0]
+    app.multiselect(key="review_patients").set_value([patient]).run()
+    assert told(app)["queue"]["patients"] == [patient]
     app.switch_page("pages/prototypes.py").run()
     app.switch_page("pages/review.py").run()
-    assert (at(app), progress(app)) == (here, settled)
-    again = trained.page("review", item=here)
-    assert (at(again), progress(again)) == (here, settled)
+    assert told(app)["queue"] == {**data["queue"], "reasons": ["confidence"], "patients": [patient]}
 
 
-def test_a_beat_chosen_elsewhere_does_not_move_the_queue(trained: Opened) -> None:
-    first = at(trained.page("review"))
-    other = int(queue(trained)["beat_global_id"].iloc[5])
-    assert other != first and at(trained.page("review", beat=other)) == first
-
-
-def test_order_and_filters_change_the_queue(trained: Opened) -> None:
-    app = trained.page("review")
-    app.radio(key="review_order").set_value("first").run()
-    app.session_state["review_at"] = {}
-    expected = queue(trained, order="first")
-    label = int(expected["pred_label_raw"].iloc[-1])
-    app.multiselect(key="review_suggestions").set_value([label]).run()
-    assert progress(app)[1] == int((expected["pred_label_raw"] == label).sum())
-    nobody = queue(trained, reasons=["similarity"], suggestions=[label])
-    app.button_group(key="review_reasons").set_value(["similarity"]).run()
-    if len(nobody):
-        assert progress(app)[1] == len(nobody)
-    else:
-        assert "No beat under review matches" in said(app)
-
-
-def test_a_queue_that_is_settled_says_so_and_leads_on(trained: Opened) -> None:
-    app = trained.page("review")
-    expected = queue(trained)
-    smallest = expected["patient_id"].astype(str).value_counts().index[-1]
-    app.multiselect(key="review_patients").set_value([smallest]).run()
-    total = progress(app)[1]
-    for _ in range(total):
-        press(app, f"label_{PVC}")
-        if progress(app)[0] == total:
-            break
-    assert progress(app) == (total, total)
-    assert "Every beat of this queue is settled" in said(app)
-
-
-def test_the_open_strip_button_leads_to_the_strip(trained: Opened) -> None:
-    app = press(trained.page("review"), "open")
-    assert "Strips" in [one.value for one in app.title]
-    first = queue(trained).iloc[0]
-    chosen = app.session_state["chosen"]
-    assert (chosen["strip"], chosen["beat"]) == (str(first["source_row"]), str(first["beat_global_id"]))
+def test_the_keys_of_the_queue_are_listed_and_each_stands_for_one_thing() -> None:
+    keys = [key for key, _ in queue_keys()]
+    assert len(keys) == len(set(keys)) and {"y", "h", "j", "k", "u", "l", "."} <= set(keys)
 
 
 def show(app: AppTest, view: str) -> AppTest:
@@ -256,7 +195,9 @@ def test_agreement_is_by_labels_that_hold_and_on_unseen_patients_first(trained: 
 
 
 def test_predict_starts_a_job_with_the_limits_that_were_asked(trained: Opened, jobs_now: None) -> None:
-    app = show(trained.page("review"), "Predict again")
+    app = trained.page("review")
+    before, under_review = told(app)["counts"]["total"], len(queue(trained))
+    show(app, "Predict")
     model = trained.store.models.current(trained.study.id)
     assert model is not None
     app.number_input(key=f"limit_confidence_{model.id}").set_value(0).run()
@@ -268,11 +209,11 @@ def test_predict_starts_a_job_with_the_limits_that_were_asked(trained: Opened, j
     assert row.config["min_class_conf"] == 0.0 and row.config["model"] == model.id
     assert row.summary["num_review_flagged"] == 0
     show(app, "Queue")
-    assert "nothing is under review" in said(app)
+    assert told(app)["counts"]["total"] <= before - under_review, "only what needs no model is left"
 
 
 def test_the_button_waits_while_a_prediction_is_under_way(trained: Opened, jobs_wait: None) -> None:
-    app = show(trained.page("review"), "Predict again")
+    app = show(trained.page("review"), "Predict")
     app.button(key="predict").click().run()
     assert app.button(key="predict").disabled
     (job,) = trained.store.jobs.all(trained.study.id, active=True)
@@ -282,10 +223,11 @@ def test_the_button_waits_while_a_prediction_is_under_way(trained: Opened, jobs_
 
 def test_a_model_for_other_beats_says_which_and_cannot_predict(trained: Opened) -> None:
     job_done(trained.store, trained.study.id, "preprocess", {"config": {"post_sec": 0.3}, "pictures": False})
-    app = trained.page("review")
+    app = show(trained.page("review"), "Predict")
     (error,) = [one.value for one in app.error]
     assert "does not fit" in error and "beat length" in error and "choose another model" in error
     assert app.button(key="predict").disabled
+    show(app, "Queue")
     assert "No model has read these strips yet" in said(app)
 
 
@@ -298,14 +240,14 @@ def test_a_damaged_model_is_told_and_cannot_predict(trained: Opened, damage: str
         path.write_bytes(path.read_bytes()[:1000])
     else:
         path.unlink()
-    app = show(trained.page("review"), "Predict again")
+    app = show(trained.page("review"), "Predict")
     assert len(app.error) == 1 and ("damaged" in app.error[0].value or "no model file" in app.error[0].value)
     assert "predict" not in [one.key for one in app.button]
 
 
 def test_an_older_prediction_can_be_looked_at_again(trained: Opened, jobs_now: None) -> None:
     first, _ = prediction(trained)
-    app = show(trained.page("review"), "Predict again")
+    app = show(trained.page("review"), "Predict")
     app.button(key="predict").click().run()
     second, _ = prediction(trained)
     assert second.id != first.id
