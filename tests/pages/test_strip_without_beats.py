@@ -9,11 +9,11 @@ from streamlit.testing.v1 import AppTest
 from ecg_engine.artifacts import load_run
 from ecg_engine.labels import label_id
 from ecg_engine.simulate import simulate_strips
+from state.deciding import decide
 from state.runs import PREPROCESS
-from state.targets import strip_target
+from state.targets import beat_target, strip_target
 from tests.pages.conftest import Opened, job_done
-from tests.pages.test_app import texts
-from tests.pages.test_strips import made, press, table
+from tests.pages.test_strips import made, press, table, told
 
 PVC = label_id("PVC")
 
@@ -40,31 +40,26 @@ def open_it(opened: Opened, strip: int) -> AppTest:
     return opened.page("strips", strip=strip)
 
 
-def test_it_says_so_and_offers_nothing_on_beats(bare: tuple[Opened, int, str]) -> None:
+def test_it_is_shown_without_a_beat(bare: tuple[Opened, int, str]) -> None:
     opened, strip, _ = bare
     app = open_it(opened, strip)
-    assert "No beat was found on this strip" in texts(app)
-    for key in ("beat_before", "beat_after", "valid", "seed", f"label_{PVC}"):
-        assert app.button(key=f"strips_{key}").disabled, key
+    assert told(app)["at"]["beat"] is None
     row = table(app).set_index("strip").loc[strip]
     assert row["beats"] == 0 and np.isnan(row["noise_share"])
 
 
 def test_it_is_labelled_as_a_whole(bare: tuple[Opened, int, str]) -> None:
     opened, strip, name = bare
+    decision = decide(opened.study.id, "Dr Test", strip_target(name), "label", PVC)
+    opened.store.decisions.add([decision])
     app = open_it(opened, strip)
-    app.segmented_control(key="strips_scope").set_value("Whole strip").run()
-    press(app, f"label_{PVC}")
-    (decision,) = made(opened)
-    assert (decision.target, decision.new) == (strip_target(name), "PVC")
     assert table(app).set_index("strip").loc[strip, "label_name"] == "PVC"
-    press(app, f"undo_{decision.id}" if f"strips_undo_{decision.id}" in {one.key for one in app.button} else "undo")
+    press(app, f"undo_{decision.id}")
     assert made(opened) == []
 
 
-def test_reading_goes_past_it(bare: tuple[Opened, int, str]) -> None:
-    opened, strip, _ = bare
-    app = press(press(open_it(opened, strip), "previous"), "next")
-    assert "No beat was found on this strip" in texts(app)
-    press(app, "previous")
-    assert "No beat was found on this strip" not in texts(app)
+def test_the_first_beat_of_all_can_be_added_by_hand(bare: tuple[Opened, int, str]) -> None:
+    opened, strip, name = bare
+    opened.store.decisions.add([decide(opened.study.id, "Dr Test", beat_target(name, 4000), "peak", "added")])
+    app = open_it(opened, strip)
+    assert table(app).set_index("strip").loc[strip, "beats"] == 1
