@@ -54,6 +54,8 @@ else:
 
     @asynccontextmanager
     async def _running(_: object) -> AsyncIterator[None]:
+        # The socket listens already. For a plain script Streamlit opens the browser by itself; for an app it does not.
+        session.open_browser()
         yield
         channel.close()
 

@@ -64,7 +64,9 @@ class Decisions:
         if not rows:
             return Added([], [], [])
         table, stored_at = schema.decisions, now()
-        for study_id in {row["study_id"] for row in rows.values()}:
+        for study_id in sorted({row["study_id"] for row in rows.values()}):
+            # One writer of a study at a time: a version counts what is committed, and must not pass over what is not.
+            lock(connection, f"decide {study_id}")
             if connection.execute(select(schema.studies.c.id).where(schema.studies.c.id == study_id)).first() is None:
                 raise NotFoundError(f"There is no study {study_id!r}.")
         self._check_undos(connection, rows)

@@ -13,12 +13,15 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit import cli_util
+from streamlit.web.server.server_util import get_url
 
 from ecg_engine.bundle import Bundle
 from ecg_engine.preprocess import Run
 from state import kept
 from state.anchors import BeatIndex
 from state.batches import made_together, undo_together
+from state.channel.origins import WILDCARDS
 from state.channel.refusals import Refusal
 from state.channel.tokens import MAX_AGE, Tokens, secret
 from state.deciding import Decision, decide
@@ -281,3 +284,11 @@ def addresses() -> tuple[str, ...]:
     """Addresses that the app is configured to serve or to be opened at."""
     options = ("server.address", "browser.serverAddress")
     return tuple(str(named) for option in options if (named := st.get_option(option)))
+
+
+def open_browser() -> None:
+    """Open the app in a browser, unless ``server.headless`` says that there is none to look at it."""
+    if st.get_option("server.headless"):
+        return
+    host = next((name for name in reversed(addresses()) if name not in WILDCARDS), "localhost")
+    cli_util.open_browser(get_url(f"[{host}]" if ":" in host else host))
