@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import streamlit as st
 
 from components.frame import empty_state, page_header
-from components.history_table import KEYS, History, decisions_table, exports, filters, gather
+from components.history_counts import counts
+from components.history_filters import filters, hour_filter
+from components.history_table import KEYS, History, decisions_table, exports, gather, watch
 from components.outcome import begin_page
 from components.words import many
 from state import session
 from state.effective import Unmatched
-from state.telling import DECISION, UNDONE, counts_per_day, told_change, told_target
+from state.history import filtered_history
+from state.telling import DECISION, UNDONE, told_change, told_target
 
 
 def page() -> None:
@@ -35,16 +40,16 @@ def page() -> None:
             page="pages/strips.py" if row else "pages/upload.py",
         )
         return
-    lost = session.effective(row).unmatched if row else ()
-    summary(history.table, lost)
-    decisions_table(history, filters(history))
-    unmatched(history, lost)
-    left, right = st.columns([0.6, 0.4], gap="medium")
-    with left:
-        per_day(history.table)
-    with right:
-        st.markdown("**Take it with you**")
-        exports(history)
+    summary(history.table, history.lost)
+    wanted = filters(history.table)
+    shown = filtered_history(history.table, hour_filter(wanted))
+    decisions_table(history, shown)
+    unmatched(history, history.lost)
+    # All hours stay in sight when one of them is looked at.
+    counts(filtered_history(history.table, replace(wanted, undos=True)))
+    with st.expander("Take it with you", icon=":material/download:"):
+        exports(history, shown)
+    watch(history.version)
 
 
 def summary(table: pd.DataFrame, lost: tuple[Unmatched, ...]) -> None:
@@ -75,18 +80,6 @@ def unmatched(history: History, lost: tuple[Unmatched, ...]) -> None:
             hide_index=True,
             alt="Decisions that found no beat, with the reason",
         )
-
-
-def per_day(table: pd.DataFrame) -> None:
-    """Who decided how much, day by day."""
-    st.markdown("**By reader and day**")
-    counts = counts_per_day(table, st.context.timezone)
-    st.dataframe(
-        counts.rename(columns=str.capitalize),
-        hide_index=True,
-        column_config={"Day": st.column_config.DateColumn("Day", format="ddd D MMM YYYY")},
-        alt="Decisions and undos per reader and day",
-    )
 
 
 page()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from openpyxl import Workbook
@@ -17,9 +18,24 @@ _MEASURED = 200
 """Rows that a column's width goes by."""
 
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
 def as_csv(table: pd.DataFrame) -> bytes:
-    """A table as CSV in UTF-8 with a mark by which spreadsheet programs know it."""
-    return table.to_csv(index=False).encode("utf-8-sig")
+    """A table as CSV in UTF-8 with a mark by which spreadsheet programs know it.
+
+    CSV cannot say that a cell is text, so text that a spreadsheet program would take for a formula gets an apostrophe
+    before it; numbers stay as they are.
+    """
+    safe = table.copy(deep=False)
+    for name in table.columns:
+        if table[name].dtype == object or isinstance(table[name].dtype, pd.StringDtype):
+            safe[name] = table[name].map(_plain_text)
+    return safe.rename(columns=_plain_text).to_csv(index=False).encode("utf-8-sig")
+
+
+def _plain_text(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def as_xlsx(sheets: Mapping[str, pd.DataFrame]) -> bytes:
