@@ -85,7 +85,8 @@ def _write_address() -> None:
 
 def chosen(name: str) -> str | None:
     """What is selected under a name of :data:`ADDRESS`, as text; None if nothing is."""
-    value = st.session_state.setdefault(_STATE, {}).get(name)
+    # Asking makes no state: the address is taken over only where there is none yet.
+    value = st.session_state.get(_STATE, {}).get(name)
     return None if value in (None, "") else str(value)
 
 
