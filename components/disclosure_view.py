@@ -99,15 +99,14 @@ def _pick(view: View) -> str:
         first = int(np.flatnonzero((table["patient"] == st.session_state[key]).to_numpy())[0])
         session.choose(strip=int(table["strip"].iloc[first]), beat=None)
 
-    left, _ = st.columns([0.3, 0.7])
-    with left:
-        st.selectbox(
-            "Patient",
-            patients,
-            index=patients.index(now),
-            format_func=lambda name: f"{name} ({many(int(counts.get(name, 0)), 'strip')})",
-            key=key,
-            on_change=picked,
-            label_visibility="collapsed",
-        )
+    st.selectbox(
+        "Patient",
+        patients,
+        index=patients.index(now),
+        format_func=lambda name: f"Patient {name} ({many(int(counts.get(name, 0)), 'strip')})",
+        key=key,
+        on_change=picked,
+        label_visibility="collapsed",
+        width=320,
+    )
     return now

@@ -4,12 +4,13 @@ import { openChannel } from "./channel.js";
 import { listen } from "./typing.js";
 import { isDark } from "./paper.js";
 import { labelLook } from "./paper_marks.js";
-import { TILE, drawTile, layoutOf, smallStrip, tileWords } from "./disclosure_tiles.js";
+import { TILE, drawBorder, drawTile, layoutOf, smallStrip, tileWords } from "./disclosure_tiles.js";
 
 const CHUNK = 40; // strips in one message
 const NEAR_MS = 200; // a click this near to an R-peak opens the strip at that beat
 const GAINS = [5, 10, 20];
 const MOST_COLUMNS = 6;
+const MOST_DRAWN = 300; // tiles whose pictures are kept
 const MOVES = ["Left", "Right", "Up", "Down", "Home", "End", "PageUp", "PageDown"];
 
 const kept = (name) => { try { return JSON.parse(localStorage.getItem(`disclosure.${name}`)); } catch { return null; } };
@@ -26,6 +27,7 @@ class Disclosure {
     this.under = new Set(); // places that were asked for
     this.gain = GAINS.includes(kept("gain")) ? kept("gain") : 10;
     this.size = Number.isInteger(kept("size")) ? kept("size") : 0; // columns more or fewer than the width suggests
+    this.drawn = new Map(); // place → picture of its tile
     this.ends = [];
     this.tokens = 0;
     this.cursor = 0;
@@ -97,7 +99,16 @@ class Disclosure {
     this.current = data.current;
     this.part("who").textContent = data.words;
     this.arrange();
+    if (!this.greeted) this.greet();
     this.fetch();
+  }
+
+  /** Who has just chosen this view goes on with the arrows; a field that somebody types into keeps the focus. */
+  greet() {
+    this.greeted = true;
+    const active = document.activeElement;
+    const idle = !active || active === document.body || active.matches('[role="radio"],[data-testid^="stBaseButton"]');
+    if (idle) this.box.focus({ preventScroll: true });
   }
 
   // Strips come in the order in which they are seen.
@@ -161,7 +172,7 @@ class Disclosure {
     if (!this.data || this.stopped) return;
     const width = this.box.clientWidth;
     if (!width) return;
-    const usual = width >= 1560 ? 4 : width >= 1000 ? 3 : 2;
+    const usual = width >= 1450 ? 4 : width >= 1000 ? 3 : 2;
     this.usual = usual;
     const columns = Math.min(MOST_COLUMNS, Math.max(1, usual + this.size));
     const before = this.layout;
@@ -294,7 +305,7 @@ class Disclosure {
     return {
       paper: ink.paper, grid: ink.small, second: ink.large, trace: ink.trace, text: of("--st-text-color") || ink.text,
       quiet: "#7d828a", accent: of("--st-primary-color"), border: of("--st-border-color") || "#7d828a55",
-      hover: dark ? "#22303c" : "#eef6fb", noise: dark ? "rgba(160,166,174,0.22)" : "rgba(125,130,138,0.16)",
+      noise: dark ? "rgba(160,166,174,0.22)" : "rgba(125,130,138,0.16)",
       hatch: dark ? "rgba(160,166,174,0.35)" : "rgba(125,130,138,0.30)",
     };
   }
@@ -303,6 +314,28 @@ class Disclosure {
     cancelAnimationFrame(this.frame);
     this.frame = requestAnimationFrame(() => this.draw());
     this.fetch();
+  }
+
+  /** A tile as it was drawn before, or drawn now: scrolling only copies. */
+  picture(entry, ink, dpr) {
+    const { layout, drawn } = this;
+    const strip = this.strips.get(entry.place);
+    const failed = this.failed.has(entry.place);
+    const known = drawn.get(entry.place);
+    drawn.delete(entry.place); // the newest come last
+    if (known && known.strip === strip && known.label === entry.label && known.failed === failed) {
+      drawn.set(entry.place, known);
+      return known.canvas;
+    }
+    const canvas = known ? known.canvas : document.createElement("canvas");
+    canvas.width = Math.round(layout.tile * dpr);
+    canvas.height = Math.round(layout.height * dpr);
+    const context = canvas.getContext("2d");
+    context.setTransform(canvas.width / layout.tile, 0, 0, canvas.height / layout.height, 0, 0);
+    drawTile(context, entry, strip, this.look, layout, this.seconds, 0, 0, failed, ink);
+    drawn.set(entry.place, { canvas, strip, failed, label: entry.label });
+    if (drawn.size > MOST_DRAWN) drawn.delete(drawn.keys().next().value);
+    return canvas;
   }
 
   draw() {
@@ -320,11 +353,16 @@ class Disclosure {
     context.clearRect(0, 0, width, height);
     const ink = this.inks();
     const [first, last] = this.seen();
+    const scrolled = Math.round(box.scrollTop * dpr) / dpr; // on whole pixels, so that nothing blurs
     const focused = this.holder.getRootNode().activeElement === box;
+    const now = JSON.stringify([layout.tile, layout.height, this.seconds, this.gain, dpr, ink]);
+    if (now !== this.drawnWith) this.drawn.clear(); // size or colours have changed
+    this.drawnWith = now;
     for (let at = first; at < last; at += 1) {
       const entry = this.entries[at];
-      const state = { current: entry.place === this.current, cursor: at === this.cursor && (focused || !entry.place), hover: at === this.hover, failed: this.failed.has(entry.place) };
-      drawTile(context, entry, this.strips.get(entry.place), this.look, layout, this.seconds, layout.left(at), layout.top(at) - box.scrollTop, state, ink);
+      const [left, top] = [layout.left(at), layout.top(at) - scrolled];
+      context.drawImage(this.picture(entry, ink, dpr), left, top, layout.tile, layout.height);
+      drawBorder(context, layout, left, top, { current: entry.place === this.current, cursor: at === this.cursor && focused, hover: at === this.hover }, ink);
     }
     this.box.setAttribute("aria-label", `Strips of ${this.data.words}; arrows move, Enter opens. Now: strip ${this.entries[this.cursor]?.number}, ${labelLook(this.look, this.entries[this.cursor]?.label).name}`);
   }

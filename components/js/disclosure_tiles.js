@@ -9,7 +9,7 @@ export const TILE = {
   HEAD: 22,
   MARKS: 16,
   FOOT: 4,
-  SPAN: [-2, 2], // mV around the strip's median that a tile has room for
+  SPAN: [-1.8, 2.6], // mV around the strip's median that a tile has room for
   BEFORE: 250, // ms of a beat, as it is cut
   AFTER: 400,
 };
@@ -21,12 +21,13 @@ export const layoutOf = ({ width, columns, seconds, gain, count }) => {
   const perMillimetre = perSecond / 25;
   const perMillivolt = perMillimetre * gain;
   const trace = Math.round(perMillivolt * (TILE.SPAN[1] - TILE.SPAN[0]));
+  const zero = Math.round(perMillivolt * TILE.SPAN[1]); // from the upper edge down to the median
   const height = TILE.HEAD + TILE.MARKS + trace + TILE.FOOT;
   const rows = Math.ceil(count / columns);
   const total = rows ? rows * (height + TILE.GAP) - TILE.GAP : 0;
   const left = (at) => (at % columns) * (tile + TILE.GAP);
   const top = (at) => Math.floor(at / columns) * (height + TILE.GAP);
-  return { tile, height, trace, columns, rows, total, perSecond, perMillimetre, perMillivolt, left, top };
+  return { tile, height, trace, zero, columns, rows, total, perSecond, perMillimetre, perMillivolt, left, top };
 };
 
 /** A strip of a frame, ready to be drawn: its envelope in millivolts around its median, and the ms of each pair. */
@@ -61,7 +62,7 @@ export const tileWords = (entry, strip, look) => {
 };
 
 const paper = (context, x, y, width, layout, seconds, ink) => {
-  const { perMillimetre, trace } = layout;
+  const { perMillimetre, trace, zero } = layout;
   const box = 5 * perMillimetre;
   context.lineWidth = 1;
   const line = (colour, draw) => { context.beginPath(); draw(); context.strokeStyle = colour; context.stroke(); };
@@ -71,10 +72,12 @@ const paper = (context, x, y, width, layout, seconds, ink) => {
   if (box >= 5) {
     line(ink.grid, () => {
       for (let at = 0; at <= width + 0.5; at += box) up(at);
-      for (let at = trace / 2; at <= trace; at += box) { across(at); across(trace - at); }
+      for (let at = zero % box; at <= trace; at += box) across(at);
     });
   }
+  context.globalAlpha = 0.55;
   line(ink.second, () => { for (let s = 0; s <= seconds; s += 1) up(s * layout.perSecond); });
+  context.globalAlpha = 1;
 };
 
 const noise = (context, left, right, y, height, ink) => {
@@ -160,11 +163,11 @@ const header = (context, entry, strip, look, x, y, width, ink) => {
 };
 
 /**
- * One tile. `state`: {current, cursor, hover, failed}; `ink` as inksOf() gives it. The context is scaled to CSS pixels.
+ * One tile but for its border. `failed`: the strip will not come. The context is scaled to CSS pixels.
  */
-export const drawTile = (context, entry, strip, look, layout, seconds, left, top, state, ink) => {
+export const drawTile = (context, entry, strip, look, layout, seconds, left, top, failed, ink) => {
   const { tile, height, trace } = layout;
-  context.fillStyle = state.hover ? ink.hover : ink.paper;
+  context.fillStyle = ink.paper;
   context.fillRect(left, top, tile, height);
   const x = left + TILE.PAD;
   const width = tile - 2 * TILE.PAD;
@@ -173,7 +176,7 @@ export const drawTile = (context, entry, strip, look, layout, seconds, left, top
   paper(context, x, y, width, layout, seconds, ink);
   if (strip) {
     const X = (ms) => x + (ms / 1000) * layout.perSecond;
-    const Y = (mv) => y + trace / 2 - mv * layout.perMillivolt;
+    const Y = (mv) => y + layout.zero - mv * layout.perMillivolt;
     const end = x + Math.min(width, ((strip.values.length >> 1) * strip.step * layout.perSecond) / 1000);
     for (const beat of strip.beats) {
       if (!beat.noise) continue;
@@ -201,10 +204,15 @@ export const drawTile = (context, entry, strip, look, layout, seconds, left, top
     context.textAlign = "center";
     context.textBaseline = "middle";
     context.fillStyle = ink.quiet;
-    context.fillText(state.failed ? "Not loaded" : "…", left + tile / 2, y + trace / 2);
+    context.fillText(failed ? "Not loaded" : "…", left + tile / 2, y + trace / 2);
   }
+};
+
+/** The border of a tile, by which one sees where one is. `state`: {current, cursor, hover}. */
+export const drawBorder = (context, layout, left, top, state, ink) => {
+  const { tile, height } = layout;
   context.lineWidth = state.cursor ? 2 : 1;
-  context.strokeStyle = state.cursor ? ink.accent : state.current ? ink.accent : ink.border;
+  context.strokeStyle = state.cursor || state.current || state.hover ? ink.accent : ink.border;
   const inset = state.cursor ? 1 : 0.5;
   context.strokeRect(left + inset, top + inset, tile - 2 * inset, height - 2 * inset);
   if (state.current) {
