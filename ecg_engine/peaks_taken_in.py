@@ -47,10 +47,14 @@ class TakingIn:
             length, found = int(self._strips.lengths[place]), peaks[place]
             # A peak without room for a beat was never seen by a reader.
             found = found[(found >= window.before) & (found + window.after < length)]
-            computed = tuple(round(sample * 1000 / self._strips.fs) for sample in found.tolist())
+            # As the run tells its R-peaks: in seconds to four places, and from these in ms.
+            seconds = np.round(found / self._strips.fs, 4)
+            computed = tuple(np.rint(seconds * 1000).astype(int).tolist())
             self._computed[place] = computed
             kept: dict[int, EditedPeak] = {}
-            for peak in edited(computed, edits):
+            laid_over = edited(computed, edits)
+            # Peaks that stay where they are come first: one that was moved onto another does not push it away.
+            for peak in sorted(laid_over, key=lambda one: one.base < 0 or one.time_ms != computed[one.base]):
                 known = peak.base >= 0
                 if not peak.present:
                     self._counts[DELETED if known else SATISFIED] += 1
