@@ -1,0 +1,280 @@
+"""Classes of beats learned from labels of strips, and from beats that a reader has labelled (issue 4, item 3).
+
+Two towers look at a beat. One sees shape, timing and rhythm and speaks for V, F and the reader's own classes. The
+other sees only how early, how narrow and in how regular a rhythm a beat is, and speaks for S: given more, it would
+learn to tell strips apart instead of beats. A small convolutional net on the beat and its differences from the
+references is averaged in. The loss is the likelihood of each strip's label (:mod:`ecg_engine.arrhythmia.runs`); beats
+that a reader has labelled add the cross-entropy of their class with more weight.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ecg_engine.arrhythmia.context import S_COLUMNS, VF_COLUMNS
+from ecg_engine.arrhythmia.examples import Examples
+from ecg_engine.arrhythmia.runs import STRIP_RULES, SYMBOLS, strip_log_likelihood
+from ecg_engine.arrhythmia.towers import PictureNet, Towers
+from ecg_engine.errors import InputError
+from ecg_engine.labels import LABEL_NAMES, aami_class
+from ecg_engine.progress import Progress, silent
+
+UNKNOWN_BEAT = -1
+"""Class number of a beat that nobody has labelled."""
+
+OWN_FROM = 10
+"""Labelled beats from which a reader's own label becomes a class of its own."""
+
+_SHARED_LABELS = {0: 0, 3: 0, 4: 0, 5: 0, 6: 0, 1: 1, 2: 2, 7: 2, 10: 2, 11: 2}
+"""Label of a beat to one of the four symbols; 9 and 12 are kinds of V that a reader may set apart."""
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How the towers are trained; chosen for being ordinary, not for a score.
+
+    Attributes
+    ----------
+    epochs, epochs_cnn : int
+        Passes over the strips.
+    batch : int
+        Strips a step.
+    rate, decay : float
+        AdamW.
+    members : int
+        Pairs of towers that are averaged; each starts from other weights.
+    use_cnn : bool
+    known_weight : float
+        Weight of one labelled beat against one strip's label.
+    seed : int
+    """
+
+    epochs: int = 30
+    epochs_cnn: int = 12
+    batch: int = 256
+    rate: float = 4e-3
+    decay: float = 1e-3
+    members: int = 2
+    use_cnn: bool = True
+    known_weight: float = 1.0
+    seed: int = 42
+
+
+@dataclass
+class BeatModel:
+    """A trained set of nets.
+
+    Attributes
+    ----------
+    labels : tuple of int
+        Label id of each class: 0, 1, 2, 9 (N, S, V, F), then the reader's own.
+    acts_as : tuple of int
+        Symbol (0 to 3) of each class in statements about strips.
+    nets : list of Module
+    scale : mapping
+        Mean and standard deviation of the columns on the training strips.
+    """
+
+    labels: tuple[int, ...]
+    acts_as: tuple[int, ...]
+    nets: list[nn.Module]
+    scale: dict[str, NDArray[np.float32]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes: N, S, V, F, then those of the own labels."""
+        return (*SYMBOLS, *(LABEL_NAMES[label] for label in self.labels[4:]))
+
+    def probabilities(self, examples: Examples) -> NDArray[np.float32]:
+        """Probability of each class for each beat, float32 (n, K); rows sum to 1."""
+        inputs = _scaled(examples, self.scale)
+        total = np.zeros((len(examples), len(self.labels)), dtype=np.float32)
+        with torch.no_grad():
+            for net in self.nets:
+                net.eval()
+                for start in range(0, len(examples), 8192):
+                    part = [x[start : start + 8192] for x in inputs]
+                    total[start : start + 8192] += torch.softmax(net(*part), 1).numpy()
+        return total / np.float32(max(len(self.nets), 1))
+
+    def state(self) -> dict[str, Any]:
+        """What :meth:`from_state` needs: plain values and tensors, safe to load with ``weights_only``."""
+        nets = [{"kind": type(net).__name__, "weights": net.state_dict()} for net in self.nets]
+        scale = {name: torch.from_numpy(values) for name, values in self.scale.items()}
+        columns = {"vf": list(VF_COLUMNS), "s": list(S_COLUMNS)}
+        return {"labels": list(self.labels), "acts_as": list(self.acts_as), "nets": nets, "scale": scale} | columns
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> BeatModel:
+        """The model of a state.
+
+        Raises
+        ------
+        InputError
+            If it was made for other columns than this engine computes.
+        """
+        if tuple(state["vf"]) != VF_COLUMNS or tuple(state["s"]) != S_COLUMNS:
+            raise InputError(
+                "the model was trained on other measurements than this version makes",
+                remedy="Train it again with this version.",
+            )
+        kinds = {"Towers": Towers, "PictureNet": PictureNet}
+        nets: list[nn.Module] = []
+        for one in state["nets"]:
+            net = kinds[one["kind"]](len(VF_COLUMNS), len(S_COLUMNS), len(state["labels"]))
+            net.load_state_dict(one["weights"])
+            nets.append(net)
+        scale = {name: values.numpy() for name, values in state["scale"].items()}
+        return cls(tuple(state["labels"]), tuple(state["acts_as"]), nets, scale)
+
+
+def fit(examples: Examples, config: FitConfig | None = None, progress: Progress = silent) -> BeatModel:
+    """Learn beats from what is said about strips, and from known beats.
+
+    Parameters
+    ----------
+    examples : Examples
+    config : FitConfig, optional
+    progress : Progress, optional
+
+    Returns
+    -------
+    BeatModel
+
+    Raises
+    ------
+    InputError
+        If no strip has a label that says something about its beats and no beat is known.
+    """
+    config = config or FitConfig()
+    labels, acts_as = own_classes(examples.known)
+    known = class_numbers(examples.known, labels)
+    telling = np.isin(examples.labels, list(STRIP_RULES))
+    told = np.add.reduceat(np.append(known >= 0, False), examples.bounds[:-1]) > 0 if len(known) else telling & False
+    told &= np.diff(examples.bounds) > 0
+    rows = np.flatnonzero((telling | told) & (np.diff(examples.bounds) > 0))
+    if not len(rows):
+        raise InputError(
+            "no strip has beats and a label that says something about them",
+            remedy="Label strips as Normal, PAC, PVC, couplets, …, or label some beats.",
+        )
+    scale = _scale(examples.strips(rows))
+    inputs = _scaled(examples, scale)
+    nets: list[nn.Module] = []
+    kinds: list[type[Towers] | type[PictureNet]] = [Towers] * config.members + ([PictureNet] if config.use_cnn else [])
+    steps = [config.epochs if kind is Towers else config.epochs_cnn for kind in kinds]
+    done = 0
+    for number, (kind, epochs) in enumerate(zip(kinds, steps, strict=True)):
+        generator = torch.Generator().manual_seed(config.seed + number)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed + number)
+            net = kind(len(VF_COLUMNS), len(S_COLUMNS), len(labels))
+            _train(net, inputs, examples, known, rows, acts_as, epochs, config, generator)
+        nets.append(net.eval())
+        done += epochs
+        progress(f"learning beats: net {number + 1} of {len(kinds)}", done / sum(steps))
+    return BeatModel(labels, acts_as, nets, scale)
+
+
+def own_classes(known: NDArray[np.int64]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Classes of a model: N, S, V, F and the labels of which a reader labelled enough beats.
+
+    Returns
+    -------
+    labels : tuple of int
+    acts_as : tuple of int
+        Symbol of each.
+    """
+    counts = {int(label): int(np.sum(known == label)) for label in np.unique(known)}
+    own = [label for label, n in sorted(counts.items()) if n >= OWN_FROM and label == 12]
+    return (0, 1, 2, 9, *own), (0, 1, 2, 3, *(SYMBOLS.index(aami_class(label) or "N") for label in own))
+
+
+def class_numbers(known: NDArray[np.int64], labels: tuple[int, ...]) -> NDArray[np.int64]:
+    """Class number of each known label, -1 where nothing (or nothing that is a class) is known; int64 (n,)."""
+    out = np.full(len(known), UNKNOWN_BEAT, dtype=np.int64)
+    for label in np.unique(known).tolist():
+        if label in labels:
+            out[known == label] = labels.index(label)
+        elif label in _SHARED_LABELS:
+            out[known == label] = _SHARED_LABELS[label]
+        elif aami_class(label) is not None:
+            out[known == label] = SYMBOLS.index(aami_class(label) or "N")
+    return out
+
+
+def symbol_log_p(log_p: Tensor, acts_as: tuple[int, ...]) -> Tensor:
+    """Log-probabilities of N, S, V, F when every class counts as the symbol it acts as; (n, K) to (n, 4)."""
+    if len(acts_as) == len(SYMBOLS):
+        return log_p
+    as_symbol = torch.tensor(acts_as)
+    return torch.stack([torch.logsumexp(log_p[:, as_symbol == k], 1) for k in range(len(SYMBOLS))], dim=1)
+
+
+def _train(
+    net: nn.Module,
+    inputs: tuple[Tensor, Tensor, Tensor],
+    examples: Examples,
+    known: NDArray[np.int64],
+    rows: NDArray[np.integer],
+    acts_as: tuple[int, ...],
+    epochs: int,
+    config: FitConfig,
+    generator: torch.Generator,
+) -> None:
+    steps = max(1, -(-len(rows) // config.batch))
+    optimiser = torch.optim.AdamW(net.parameters(), lr=config.rate, weight_decay=config.decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.rate, total_steps=epochs * steps)
+    counts = np.diff(examples.bounds)
+    labels, number = torch.from_numpy(examples.labels), torch.from_numpy(known)
+    weight = torch.from_numpy(examples.weight) * config.known_weight
+    net.train()
+    for _ in range(epochs):
+        order = rows[torch.randperm(len(rows), generator=generator).numpy()]
+        for some in np.array_split(order, steps):
+            place, length = _padded(examples.bounds[some], counts[some])
+            inside = place >= 0
+            log_p = torch.log_softmax(net(*(x[place[inside]] for x in inputs)), 1)
+            symbols = symbol_log_p(log_p, acts_as)
+            filled = log_p.new_zeros(*place.shape, len(SYMBOLS)).masked_scatter(inside[:, :, None], symbols)
+            loss = -strip_log_likelihood(filled, length, labels[some]).sum()
+            beat = place[inside]
+            said = (number[beat] >= 0).nonzero()[:, 0]
+            if len(said):
+                picked = log_p[said, number[beat[said]]]
+                loss = loss - (picked * weight[beat[said]]).sum()
+            optimiser.zero_grad()
+            (loss / len(some)).backward()
+            nn.utils.clip_grad_norm_(net.parameters(), 2.0)
+            optimiser.step()
+            schedule.step()
+
+
+def _padded(first: NDArray[np.int64], counts: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """Rows of the beats of each strip, (B, T) with -1 beyond the end; and the lengths."""
+    steps = np.arange(max(int(counts.max(initial=0)), 1))
+    place = np.where(steps[None] < counts[:, None], first[:, None] + steps[None], -1)
+    return torch.from_numpy(place), torch.from_numpy(counts.astype(np.int64))
+
+
+def _scale(examples: Examples) -> dict[str, NDArray[np.float32]]:
+    out = {}
+    for name in ("vf", "s"):
+        values = getattr(examples, name)
+        out[f"{name}_mean"] = values.mean(axis=0)
+        out[f"{name}_std"] = values.std(axis=0) + np.float32(1e-3)
+    return out
+
+
+def _scaled(examples: Examples, scale: dict[str, NDArray[np.float32]]) -> tuple[Tensor, Tensor, Tensor]:
+    # beyond six standard deviations nothing was learned
+    parts = [
+        np.clip((getattr(examples, name) - scale[f"{name}_mean"]) / scale[f"{name}_std"], -6, 6) for name in ("vf", "s")
+    ]
+    return torch.from_numpy(parts[0]), torch.from_numpy(parts[1]), torch.from_numpy(examples.pictures)

@@ -1,0 +1,375 @@
+"""What a beat is beside its references: timing, shape and surroundings as ratios and correlations (issue 4, item 3).
+
+No column depends on gain, polarity or sampling rate, and only absolute widths on anything but the patient: what is
+learned from them carries over to other recorders. Nothing is computed over a file; a patient's other strips are the
+farthest that a beat is compared with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg_engine.arrhythmia.references import (
+    BEFORE,
+    QRS,
+    CutBeats,
+    References,
+    activity_width,
+    best_shift,
+    shifted,
+    unit_qrs,
+)
+
+Floats = NDArray[np.float32]
+
+P_WAVE = slice(BEFORE - 60, BEFORE - 18)
+"""-240 to -72 ms."""
+
+T_WAVE = slice(BEFORE + 30, BEFORE + 100)
+"""120 to 400 ms."""
+
+MORPHOLOGY = (
+    "qrs_like_strip",
+    "qrs_like_patient",
+    "whole_like_strip",
+    "p_like_strip",
+    "t_like_strip",
+    "difference_strip",
+    "difference_patient",
+    "amplitude_strip",
+    "amplitude_patient",
+    "width_strip",
+    "width_patient",
+    "width",
+    "area_strip",
+    "slope_strip",
+    "qrs_like_previous",
+    "qrs_like_next",
+    "strip_like_patient",
+    "strip_support",
+    "t_discordance",
+    "p_energy",
+    "inside_before",
+    "inside_after",
+)
+
+TIMING = (
+    "pre_over_usual",
+    "pre_over_late",
+    "pre_over_local",
+    "post_over_usual",
+    "pre_over_post",
+    "both_over_usual",
+    "pre_over_patient",
+    "previous_pre_over_usual",
+    "next_pre_over_usual",
+    "pre_unknown",
+    "post_unknown",
+    "early",
+    "early_unlike",
+    "early_wide",
+)
+
+RHYTHM = ("jitter", "irregular_share", "p_coherence", "p_size", "usual_rr")
+"""One value a strip: is the rhythm of its ordinary beats irregular, and do P waves stand before them?"""
+
+COLUMNS = MORPHOLOGY + TIMING + RHYTHM
+
+S_COLUMNS = (
+    "pre_over_usual",
+    "pre_over_late",
+    "pre_over_local",
+    "post_over_usual",
+    "pre_over_post",
+    "both_over_usual",
+    "pre_over_patient",
+    "previous_pre_over_usual",
+    "next_pre_over_usual",
+    "pre_unknown",
+    "post_unknown",
+    "early",
+    "early_unlike",
+    "early_guarded",
+    "qrs_like_strip",
+    "p_like_strip",
+    "width_strip",
+    "jitter",
+    "irregular_share",
+)
+"""What a supraventricular ectopic is known by: early within its strip, narrow, and in a rhythm that is regular else.
+No column that only tells strips or patients apart: those would be learned as short cuts from labels of strips."""
+
+VF_COLUMNS = tuple(name for name in COLUMNS if name not in ("p_coherence", "p_size", "usual_rr"))
+
+_CAP = 1.5
+
+
+@dataclass(frozen=True)
+class Context:
+    """Beats as numbers.
+
+    Attributes
+    ----------
+    values : float32 (n, D)
+        Columns named in ``names``.
+    names : tuple of str
+        ``COLUMNS`` and "early_guarded".
+    pictures : float32 (n, 3, 94)
+        The beat, the beat less its strip's reference, and less its patient's; at 125 Hz, in units of the patient's
+        reference, its main deflection upwards.
+    jitter, irregular_share, p_coherence, p_size, usual_rr : float32 (s,)
+        See ``RHYTHM``; NaN where a strip has too few beats to say.
+    qrs_like_strip : float32 (n,)
+    """
+
+    values: Floats
+    names: tuple[str, ...]
+    pictures: Floats
+    jitter: Floats
+    irregular_share: Floats
+    p_coherence: Floats
+    p_size: Floats
+    usual_rr: Floats
+
+    def column(self, name: str) -> Floats:
+        """One column, float32 (n,)."""
+        return self.values[:, self.names.index(name)]
+
+    def columns(self, names: tuple[str, ...]) -> Floats:
+        """Several columns, float32 (n, len(names))."""
+        return self.values[:, [self.names.index(name) for name in names]]
+
+
+def describe(beats: CutBeats, references: References) -> Context:
+    """Compare all beats with their references.
+
+    Parameters
+    ----------
+    beats : CutBeats
+    references : References
+        Of the same beats.
+
+    Returns
+    -------
+    Context
+    """
+    strip_ref = references.strip[beats.strip]
+    patient_ref = references.patient[beats.patient[beats.strip]]
+    to_strip = shifted(beats.waves, best_shift(beats.waves, strip_ref))
+    to_patient = shifted(beats.waves, best_shift(beats.waves, patient_ref))
+    shape = _shape(beats, references, strip_ref, patient_ref, to_strip, to_patient)
+    ordinary = (shape["qrs_like_strip"] > 0.85) & (np.abs(shape["amplitude_strip"]) < 0.5)
+    timing, strips = _timing(beats, ordinary, shape)
+    rhythm = _atria(beats, references, to_strip, ordinary)
+    strips.update(rhythm)
+    columns = {**shape, **timing}
+    for name in RHYTHM:
+        columns[name] = np.nan_to_num(strips[name])[beats.strip]
+    calm = np.exp(-columns["jitter"] / 0.06)
+    columns["early_guarded"] = columns["early"] * calm
+    names = (*COLUMNS, "early_guarded")
+    values = np.stack([columns[name] for name in names], axis=1).astype(np.float32)
+    pictures = _pictures(to_strip, to_patient, strip_ref, patient_ref)
+    return Context(values, names, pictures, *(strips[name].astype(np.float32) for name in RHYTHM))
+
+
+def _shape(
+    beats: CutBeats,
+    references: References,
+    strip_ref: Floats,
+    patient_ref: Floats,
+    to_strip: Floats,
+    to_patient: Floats,
+) -> dict[str, Floats]:
+    width = activity_width(beats.waves)
+    out = {
+        "qrs_like_strip": _dot(unit_qrs(to_strip), unit_qrs(strip_ref)),
+        "qrs_like_patient": _dot(unit_qrs(to_patient), unit_qrs(patient_ref)),
+        "whole_like_strip": _correlation(to_strip, strip_ref, slice(None)),
+        "p_like_strip": _correlation(to_strip, strip_ref, P_WAVE),
+        "t_like_strip": _correlation(to_strip, strip_ref, T_WAVE),
+        "difference_strip": _difference(to_strip, strip_ref),
+        "difference_patient": _difference(to_patient, patient_ref),
+        "amplitude_strip": _ratio(_height(to_strip), _height(strip_ref)),
+        "amplitude_patient": _ratio(_height(to_patient), _height(patient_ref)),
+        "width_strip": _ratio(width, activity_width(references.strip)[beats.strip]),
+        "width_patient": _ratio(width, activity_width(references.patient)[beats.patient[beats.strip]]),
+        "width": 5 * (width - 0.1),
+        "area_strip": _ratio(_area(to_strip), _area(strip_ref)),
+        "slope_strip": _ratio(_steepness(to_strip), _steepness(strip_ref)),
+        "strip_like_patient": _dot(unit_qrs(references.strip), unit_qrs(references.patient[beats.patient]))[
+            beats.strip
+        ],
+        "strip_support": references.strip_support[beats.strip],
+        "t_discordance": _discordance(to_strip) - _discordance(strip_ref),
+        "p_energy": _ratio(_spread(to_strip, P_WAVE), _spread(strip_ref, P_WAVE)),
+        "inside_before": beats.inside[:, 0],
+        "inside_after": beats.inside[:, 1],
+    }
+    unit = unit_qrs(to_strip)
+    along = np.zeros(len(beats), dtype=np.float32)
+    along[1:] = np.where(np.diff(beats.strip) == 0, _dot(unit[1:], unit[:-1]), 0.0)
+    out["qrs_like_previous"] = along
+    out["qrs_like_next"] = np.append(along[1:], np.float32(0.0))[: len(beats)]
+    return out
+
+
+def _timing(
+    beats: CutBeats, ordinary: NDArray[np.bool_], shape: dict[str, Floats]
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    n, count = len(beats), len(beats.patient)
+    pre = np.full(n, np.nan)
+    pre[1:] = np.where(np.diff(beats.strip) == 0, np.diff(beats.r_sec), np.nan)
+    post = np.append(pre[1:], np.nan)[:n]
+    strips = {name: np.full(count, np.nan, dtype=np.float32) for name in ("jitter", "irregular_share", "usual_rr")}
+    late, local = np.full(count, np.nan), np.full(n, np.nan)
+    bounds = beats.bounds
+    for row in range(count):
+        first, last = bounds[row], bounds[row + 1]
+        rr = pre[first + 1 : last]
+        if len(rr) == 0:
+            continue
+        good = ordinary[first:last]
+        plain = rr[good[1:] & good[:-1]]
+        usual = plain if len(plain) >= 2 else rr
+        strips["usual_rr"][row] = np.median(usual)
+        late[row] = np.quantile(usual, 0.75)
+        for i in range(1, len(rr)):  # what the beat could have expected from the intervals before it
+            local[first + 1 + i] = np.median(rr[max(0, i - 4) : i])
+        strips["jitter"][row], strips["irregular_share"][row] = irregularity(rr, good)
+    usual_of = strips["usual_rr"].astype(np.float64)
+    patient_rr = _patient_median(usual_of, beats.patient)[beats.patient[beats.strip]]
+    usual_beat, late_beat = usual_of[beats.strip], late[beats.strip]
+    local = np.where(np.isnan(local), usual_beat, local)
+    pre_usual = _ratio(pre, usual_beat)
+    early = np.clip(-np.minimum(pre_usual, 0), 0, 1)
+    same_before = np.append(False, np.diff(beats.strip) == 0)[:n]
+    previous = np.where(same_before, np.roll(pre_usual, 1), 0.0)
+    following = np.where(np.append(same_before[1:], False)[:n], np.roll(pre_usual, -1), 0.0)
+    out = {
+        "pre_over_usual": pre_usual,
+        "pre_over_late": _ratio(pre, late_beat),
+        "pre_over_local": _ratio(pre, local),
+        "post_over_usual": _ratio(post, usual_beat),
+        "pre_over_post": _ratio(pre, post),
+        "both_over_usual": _ratio(pre + post, 2 * usual_beat),
+        "pre_over_patient": _ratio(pre, patient_rr),
+        "previous_pre_over_usual": previous.astype(np.float32),
+        "next_pre_over_usual": following.astype(np.float32),
+        "pre_unknown": np.isnan(pre).astype(np.float32),
+        "post_unknown": np.isnan(post).astype(np.float32),
+        "early": early,
+        "early_unlike": early * (1 - shape["qrs_like_strip"]),
+        "early_wide": early * np.maximum(shape["width_strip"], 0),
+    }
+    return out, strips
+
+
+def irregularity(rr: NDArray[np.float64], ordinary: NDArray[np.bool_]) -> tuple[float, float]:
+    """How irregular the rhythm of ordinary beats is; a lone ectopic and its pause do not count as irregular.
+
+    Parameters
+    ----------
+    rr : float64 (k - 1,)
+        Intervals between successive beats, seconds.
+    ordinary : bool (k,)
+        Which beats look like the reference.
+
+    Returns
+    -------
+    jitter : float
+        Median of |difference of successive intervals| / their mean, over stretches of three ordinary beats.
+    irregular_share : float
+        Share of them over 8 %.
+    Both are NaN with fewer than 3 such stretches.
+    """
+    if len(rr) < 2:
+        return float("nan"), float("nan")
+    step = 2 * np.abs(np.diff(rr)) / (rr[1:] + rr[:-1])
+    step = step[ordinary[2:] & ordinary[1:-1] & ordinary[:-2]]
+    if len(step) < 3:
+        return float("nan"), float("nan")
+    return float(np.median(step)), float(np.mean(step > 0.08))
+
+
+def _atria(beats: CutBeats, references: References, to_strip: Floats, ordinary: NDArray[np.bool_]) -> dict[str, Floats]:
+    """Are the stretches before ordinary QRS complexes alike, and is there something in them?"""
+    count = len(beats.patient)
+    part = to_strip[:, P_WAVE] - to_strip[:, P_WAVE].mean(axis=1, keepdims=True)
+    unit = part / (np.linalg.norm(part, axis=1, keepdims=True) + np.float32(1e-6))
+    chosen = ordinary & (beats.inside[:, 0] > 0.8)
+    strip = beats.strip[chosen]
+    number = np.bincount(strip, minlength=count).astype(np.float64)
+    total = np.zeros((count, unit.shape[1]))
+    np.add.at(total, strip, unit[chosen])
+    # mean correlation of all pairs, from the length of the sum of unit vectors
+    pairs = np.where(number >= 3, number * (number - 1), np.nan)
+    coherence = ((total**2).sum(axis=1) - number) / pairs
+    size = _ratio(_spread(references.strip, P_WAVE), _height(references.strip) + np.float32(1e-6), cap=8.0)
+    return {"p_coherence": coherence.astype(np.float32), "p_size": size}
+
+
+def _pictures(to_strip: Floats, to_patient: Floats, strip_ref: Floats, patient_ref: Floats) -> Floats:
+    qrs = patient_ref[:, QRS]
+    main = np.take_along_axis(qrs, np.abs(qrs).argmax(axis=1)[:, None], axis=1)
+    unit = np.sign(main) / (_height(patient_ref)[:, None] + np.float32(1e-6))
+    channels = np.stack([to_strip, to_strip - strip_ref, to_patient - patient_ref], axis=1)[:, :, ::2]
+    return np.clip(channels * unit[:, None], -3, 3).astype(np.float32)
+
+
+def _dot(a: Floats, b: Floats) -> Floats:
+    return np.einsum("ij,ij->i", a, b)
+
+
+def _correlation(a: Floats, b: Floats, part: slice) -> Floats:
+    x, y = a[:, part] - a[:, part].mean(axis=1, keepdims=True), b[:, part] - b[:, part].mean(axis=1, keepdims=True)
+    return _dot(x, y) / (np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1) + np.float32(1e-6))
+
+
+def _difference(a: Floats, b: Floats) -> Floats:
+    energy = np.sum((b[:, QRS] - b[:, QRS].mean(axis=1, keepdims=True)) ** 2, axis=1)
+    rest = np.sum((a[:, QRS] - b[:, QRS]) ** 2, axis=1)
+    return np.clip(np.log10(rest / (energy + 1e-6) + 1e-3), -3, 2).astype(np.float32)
+
+
+def _height(a: Floats) -> Floats:
+    return np.ptp(a[:, QRS], axis=1)
+
+
+def _area(a: Floats) -> Floats:
+    return np.abs(a[:, QRS]).mean(axis=1) / (_height(a) + np.float32(1e-6))
+
+
+def _steepness(a: Floats) -> Floats:
+    return np.abs(np.diff(a[:, QRS], axis=1)).max(axis=1)
+
+
+def _spread(a: Floats, part: slice) -> Floats:
+    return a[:, part].std(axis=1)
+
+
+def _discordance(a: Floats) -> Floats:
+    """T wave against QRS: positive if on the same side, in units of the QRS."""
+    base = a[:, BEFORE - 30 : BEFORE - 20].mean(axis=1, keepdims=True)
+    qrs, t = (a[:, QRS] - base), (a[:, T_WAVE] - base).mean(axis=1)
+    return np.clip(t * np.sign(qrs.mean(axis=1)) / (_height(a) + np.float32(1e-6)), -1, 1).astype(np.float32)
+
+
+def _ratio(a: NDArray[np.floating], b: NDArray[np.floating], cap: float = _CAP) -> Floats:
+    """Logarithm of a ratio, held to a cap; 0 where it is not known."""
+    known = np.isfinite(a) & np.isfinite(b) & (a > 0) & (b > 0)
+    value = np.log(np.where(known, a, 1.0) / np.where(known, b, 1.0))
+    return np.clip(value, -cap, cap).astype(np.float32)
+
+
+def _patient_median(values: NDArray[np.float64], patient: NDArray[np.int64]) -> NDArray[np.float64]:
+    out = np.full(int(patient.max(initial=-1)) + 1, np.nan)
+    order = np.argsort(patient, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(patient[order])) + 1) if len(order) else []:
+        known = values[rows][np.isfinite(values[rows])]
+        if len(known):
+            out[patient[rows[0]]] = np.median(known)
+    return out

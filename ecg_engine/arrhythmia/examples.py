@@ -1,0 +1,104 @@
+"""Beats of strips as the nets of the arrhythmia profile take them in: columns, pictures, and what is known of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ecg_engine.arrhythmia.context import S_COLUMNS, VF_COLUMNS, Context
+from ecg_engine.arrhythmia.references import CutBeats
+from ecg_engine.labels import UNLABELLED
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Beats of strips, ready for the nets.
+
+    Attributes
+    ----------
+    vf : float32 (n, Dv)
+    s : float32 (n, Ds)
+    pictures : float32 (n, 3, L)
+    bounds : int64 (s + 1,)
+        Beats of each strip.
+    labels : int64 (s,)
+        Label of each strip (-999 where it has none).
+    known : int64 (n,)
+        Label id that a reader gave to a beat, or -999.
+    weight : float32 (n,)
+        How much each known beat counts, 1 by default; a label passed on to look-alikes counts less.
+    """
+
+    vf: NDArray[np.float32]
+    s: NDArray[np.float32]
+    pictures: NDArray[np.float32]
+    bounds: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    known: NDArray[np.int64]
+    weight: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.vf)
+
+    @classmethod
+    def of(
+        cls,
+        beats: CutBeats,
+        context: Context,
+        labels: ArrayLike | None = None,
+        known: ArrayLike | None = None,
+        weight: ArrayLike | None = None,
+    ) -> Examples:
+        """Gather what the nets need.
+
+        Parameters
+        ----------
+        beats, context : of the same beats
+        labels : array_like of int (s,), optional
+            Effective label of each strip.
+        known : array_like of int (n,), optional
+            Label ids of beats that a reader labelled, -999 elsewhere.
+        weight : array_like of float (n,), optional
+        """
+        n, strips = len(beats), len(beats.patient)
+        return cls(
+            context.columns(VF_COLUMNS),
+            context.columns(S_COLUMNS),
+            context.pictures,
+            beats.bounds,
+            np.full(strips, UNLABELLED) if labels is None else np.asarray(labels, dtype=np.int64),
+            np.full(n, UNLABELLED) if known is None else np.asarray(known, dtype=np.int64),
+            np.ones(n, dtype=np.float32) if weight is None else np.asarray(weight, dtype=np.float32),
+        )
+
+    def strips(self, rows: NDArray[np.integer]) -> Examples:
+        """Only these strips, in this order."""
+        spans = [np.arange(self.bounds[row], self.bounds[row + 1]) for row in rows]
+        beats = np.concatenate([*spans, np.zeros(0, dtype=np.int64)]).astype(np.int64)
+        bounds = np.concatenate([[0], np.cumsum([len(span) for span in spans])]).astype(np.int64)
+        return Examples(
+            self.vf[beats],
+            self.s[beats],
+            self.pictures[beats],
+            bounds,
+            self.labels[rows],
+            self.known[beats],
+            self.weight[beats],
+        )
+
+
+def join(parts: list[Examples]) -> Examples:
+    """Examples of several files as one."""
+    sizes = np.cumsum([0, *(len(part) for part in parts)])
+    bounds = [part.bounds[:-1] + start for part, start in zip(parts, sizes[:-1], strict=True)]
+    return Examples(
+        np.concatenate([part.vf for part in parts]),
+        np.concatenate([part.s for part in parts]),
+        np.concatenate([part.pictures for part in parts]),
+        np.concatenate([*bounds, sizes[-1:]]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.known for part in parts]),
+        np.concatenate([part.weight for part in parts]),
+    )

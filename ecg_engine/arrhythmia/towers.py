@@ -1,0 +1,64 @@
+"""The nets that look at a beat: two small towers on its columns, and convolutions over its pictures (issue 4, item 3)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Towers(nn.Module):
+    """Shape tower and S tower; logits of N, S, V, F and own classes, N being 0."""
+
+    def __init__(self, vf: int, s: int, classes: int) -> None:
+        super().__init__()
+        self.vf = nn.Sequential(
+            nn.Linear(vf, 32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, classes - 2)
+        )
+        self.s = s_tower(s)
+        _rare_at_first(self.vf[-1])
+
+    def forward(self, vf: Tensor, s: Tensor, pictures: Tensor) -> Tensor:
+        """Logits (n, K)."""
+        return _logits(self.s(s), self.vf(vf))
+
+
+class PictureNet(nn.Module):
+    """Convolutions over the beat and its differences, next to a few numbers on timing; an S tower of its own."""
+
+    def __init__(self, vf: int, s: int, classes: int) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(
+            nn.Conv1d(3, 12, 7, padding=3),
+            nn.ReLU(),
+            nn.MaxPool1d(2),
+            nn.Conv1d(12, 20, 5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool1d(2),
+            nn.Conv1d(20, 24, 3, padding=1),
+            nn.ReLU(),
+        )
+        self.head = nn.Sequential(nn.Linear(48 + s, 32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, classes - 2))
+        self.s = s_tower(s)
+        _rare_at_first(self.head[-1])
+
+    def forward(self, vf: Tensor, s: Tensor, pictures: Tensor) -> Tensor:
+        """Logits (n, K)."""
+        seen = self.trunk(pictures)  # (n, 24, 23)
+        return _logits(self.s(s), self.head(torch.cat([seen.amax(2), seen.mean(2), s], dim=1)))
+
+
+def s_tower(width: int) -> nn.Sequential:
+    """Small on purpose: there are few statements about S beats to learn from."""
+    tower = nn.Sequential(nn.Linear(width, 16), nn.Tanh(), nn.Linear(16, 1))
+    _rare_at_first(tower[-1])
+    return tower
+
+
+def _rare_at_first(last: nn.Module) -> None:
+    # a beat is N until shown otherwise: starting from even odds, long normal strips would drown all else
+    assert isinstance(last, nn.Linear)
+    nn.init.constant_(last.bias, -2.5)
+
+
+def _logits(s: Tensor, others: Tensor) -> Tensor:
+    return torch.cat([torch.zeros_like(s), s, others], dim=1)
