@@ -36,7 +36,7 @@ export class Supply {
     this.busy = true;
     clearTimeout(this.timer);
     try {
-      const tab = await channel.tab;
+      const tab = (this.tab = await channel.tab);
       const frame = await channel.fetchFrame("items",
         { queue: ask, tab, count: PAGE, have: this.held(), strips: [...queue.strips.keys()] });
       const first = !queue.asked;
@@ -66,10 +66,9 @@ export class Supply {
     } catch { /* the next one may go through */ }
   }
 
-  async letGo() {
-    if (!this.channel) return;
-    const tab = await this.channel.tab;
-    this.channel.tell("leases", { tab, have: [] });
+  // At once: a page that goes does not wait for anything.
+  letGo() {
+    if (this.channel && this.tab) this.channel.tell("leases", { tab: this.tab, have: [] });
   }
 
   async fetchShapes(run) {
