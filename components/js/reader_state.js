@@ -20,17 +20,19 @@ const withNoise = (beat, noise) => {
   return { ...beat, noise: 0, reasons: "", label: beat.label === NOISE ? beat.under ?? UNLABELLED : beat.label };
 };
 
-const onBeat = (beat, { field, new: value }, look) => {
+const onBeat = (beat, { field, new: value, undoes }, look) => {
+  // What was said before the undone word is not known here: the next answer of the server tells.
+  const source = undoes ? "" : value === null ? "strip" : "beat";
   if (field === "label") {
     const label = value === null ? beat.file ?? beat.label : idOf(look, value);
     // Who has said that it is noise must take that back first; a label alone does not.
     const said = beat.said ?? (beat.label === NOISE && beat.source !== "strip");
     const noise = said ? 1 : beat.label === NOISE ? 0 : beat.noise;
-    return { ...beat, under: label, label: said ? NOISE : label, noise, source: value === null ? "strip" : "beat" };
+    return { ...beat, under: label, label: said ? NOISE : label, noise, source };
   }
   if (field === "noise") {
     const said = String(value) === "1";
-    return { ...withNoise(beat, said), said, source: "beat" };
+    return { ...withNoise(beat, said), said, source };
   }
   if (field === "peak") {
     if (value === null || value === "added") return { ...beat, time: beat.anchor, peak: value };
