@@ -86,8 +86,9 @@ def standing(run: Run, index: BeatIndex, effective: Effective, candidates: Candi
             items.why[number, _UNSURE] = _unsure_in_words(word, reader)
     of_run = row >= 0
     settled[of_run] |= effective.deleted[row[of_run]]
-    # What a reader freed by a word on the prototype is flagged no more; what she freed itself is settled.
-    free = of_run & (effective.noise_flags[row] == 0) & ~settled
+    # What a reader freed by a word on the prototype is flagged no more; what she freed itself is settled, or does not
+    # show to a second reader.
+    free = of_run & (effective.noise_flags[row] == 0) & ~settled & ~blind
     items.has[free, _ECTOPIC] = False
     items.columns["key"] = _keys(run, index, effective, items)
 

@@ -129,6 +129,15 @@ def test_strips_without_a_patient_are_each_their_own(run: Run) -> None:
     np.testing.assert_allclose(unknown.probability[rows], ectopy(alone).probability, atol=1e-5)
 
 
+def test_flagged_beats_have_no_say_in_what_is_usual(run: Run) -> None:
+    usable = run.noise_flags == 0
+    spoilt = np.where(np.arange(len(usable)) % 3 > 0, True, ~usable)
+    beats = np.where(spoilt[:, None], np.flip(run.beats, axis=1), run.beats)
+    found = ectopy(Run(**{**vars(run), "beats": beats, "noise_flags": spoilt.astype(np.int32)}))
+    normal = ~spoilt & (run.labels == NORMAL)
+    assert np.median(found.alike[normal]) > 0.95 > 0.8 > np.median(found.alike[spoilt])
+
+
 def test_medians_of_strips_leave_out_what_is_missing() -> None:
     values = np.array([3.0, 1.0, 2.0, np.nan, 4.0, 8.0, np.nan])
     strip = np.array([0, 0, 0, 0, 2, 2, 3])

@@ -227,6 +227,10 @@ def test_a_suspect_that_is_valid_after_all_is_settled_and_one_freed_by_its_proto
     freed = desk.ada(item["key"], "noise", 0)
     assert item["key"] not in desk.targets(freed)
     assert desk.counts(freed).total == desk.counts().total and desk.counts(freed).settled == 1
+    members = {desk.index.names[item["place"]]: [int(desk.index.time_ms[item["row"]])]}
+    with_all = desk.ada(prototype_target("another", 1), "noise", 0, payload={"members": members})
+    assert item["key"] not in desk.targets(with_all)
+    assert desk.counts(with_all).total == desk.counts().total - 1
 
 
 def test_a_beat_whose_peak_was_deleted_is_settled(desk: Desk) -> None:
@@ -311,10 +315,21 @@ def test_a_blind_item_tells_nothing_of_the_first_readers_label(desk: Desk) -> No
     before, after = desk.items(mark, reader="Ben"), desk.items(mark, label, reader="Ben")
     pd.testing.assert_frame_equal(before, after)
     assert after.set_index("key").loc[key]["label"] == NORMAL
+    for item in (desk.first("confidence"), desk.first("ectopic")):
+        mark, label = desk.ada(item["key"], "unsure", 1), desk.ada(item["key"], "label", "VTach")
+        of_strip = desk.ada(desk.strip(item["place"]), "label", "Normal" if item["label"] == PVC else "PVC")
+        alone = {"order": "mislabelled", "reader": "Ben", "reasons": [item["reasons"][0]]}
+        before, after = desk.items(mark, **alone), desk.items(mark, label, of_strip, **alone)
+        pd.testing.assert_frame_equal(before, after)
     strip = desk.strip(place)
     hidden = [mark, desk.ada(strip, "unsure", 1), desk.ada(desk.beat(row + 1), "label", "PVC")]
     table = desk.items(*hidden, reader="Ben").set_index("key")
     assert "disagree" not in table.loc[strip]["reasons"], "her PVC would show in it"
+    rows = np.flatnonzero(desk.index.strip_of_beat == place)
+    added = beat_target(desk.index.names[place], int(desk.index.time_ms[rows[2:4]].mean()))
+    hidden[2:] = [desk.ada(added, "peak", "added"), desk.ada(added, "label", "PVC")]
+    assert "disagree" not in desk.items(*hidden, reader="Ben").set_index("key").loc[strip]["reasons"]
+    assert "disagree" in desk.items(*hidden[2:], reader="Ben").set_index("key").loc[strip]["reasons"]
 
 
 def test_a_beat_that_a_reader_added_can_be_left_to_a_second_one(desk: Desk) -> None:
@@ -372,6 +387,10 @@ def test_progress_counts_what_was_settled_within_the_filter(desk: Desk) -> None:
     made = [desk.ada(key, "label", "PAC") for key in table["key"][:3]]
     before, after = desk.counts(reasons=["confidence"]), desk.counts(*made, reasons=["confidence"])
     assert after.total == before.total and after.settled == 3 and after.left == before.left - 3
+    strip = desk.first("unknown", "strip")
+    narrow = {"reasons": ["unknown"], "labels": [int(strip["label"])]}
+    done = desk.counts(desk.ada(strip["key"], "label", "AFib"), **narrow)
+    assert done.settled == 1 and done.total == desk.counts(**narrow).total, "settled items stay where they were"
     other = desk.counts(*made, reasons=["unknown"])
     assert other.settled == 0 and other.total == desk.counts(reasons=["unknown"]).total
 
