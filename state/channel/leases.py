@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, and_, delete, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from state import schema
-from state.db import reading, writing
+from state.db import lock, reading, writing
 from state.plain import now
 
 LEASE = timedelta(minutes=2)
@@ -67,12 +67,13 @@ class Leases:
         """
         moment = self._clock()
         with writing(self._engine) as connection:
+            lock(connection, f"leases {study_id}")
             held = self._keep(connection, study_id, holder, list(have), moment)
             new: list[str] = []
             taken = self._taken(connection, study_id, holder, moment)
             mine = set(have)
             free = (key for key in wanted if key not in mine and key not in taken)
-            # Another tab may take some of them at this very moment: then the next ones are tried.
+            # Whatever was seen a moment ago, the table decides: what is not given after all, the next ones stand for.
             while len(new) < count and (batch := [key for key, _ in zip(free, range(count - len(new)), strict=False)]):
                 got = self._claim(connection, study_id, holder, batch, moment)
                 new += [key for key in batch if key in got]
@@ -84,6 +85,7 @@ class Leases:
         An item whose lease ran out is taken anew, if nobody else has it.
         """
         with writing(self._engine) as connection:
+            lock(connection, f"leases {study_id}")
             return self._keep(connection, study_id, holder, list(have), self._clock())
 
     def held_by_others(self, study_id: str, holder: Holder) -> set[str]:
@@ -124,7 +126,7 @@ class Leases:
         ).returning(table.c.key)
         rows = [
             {"study_id": study_id, "key": key, "reader": holder.reader, "tab": holder.tab, "until": moment + LEASE}
-            for key in sorted(set(keys))  # in one order, so that two tabs wait for each other and never lock each other
+            for key in sorted(set(keys))
         ]
         got: set[str] = set()
         for some in _batches(rows):
