@@ -33,10 +33,10 @@ MAX_TEXT = 4000
 PEAK_ADDED, PEAK_DELETED = ADDED, DELETED
 
 _PATTERNS = {
-    BEAT: re.compile(r"beat:([0-9a-f]{8,64}):(\d{1,9})\Z"),
+    BEAT: re.compile(r"beat:([0-9a-f]{8,64}):([0-9]{1,9})\Z"),
     STRIP: re.compile(r"strip:([0-9a-f]{8,64})\Z"),
-    PROTOTYPE: re.compile(r"prototype:([0-9A-Za-z_-]{1,40}):(\d{1,6})\Z"),
-    ALERT: re.compile(r"alert:([0-9A-Za-z_-]{1,40}):(\d{1,6})\Z"),
+    PROTOTYPE: re.compile(r"prototype:([0-9A-Za-z_-]{1,40}):([0-9]{1,6})\Z"),
+    ALERT: re.compile(r"alert:([0-9A-Za-z_-]{1,40}):([0-9]{1,6})\Z"),
 }
 
 
@@ -140,7 +140,7 @@ def _peak(value: str | int | bool) -> str:
     text = str(value).strip().lower()
     if text in (PEAK_ADDED, PEAK_DELETED):
         return text
-    if isinstance(value, bool) or not re.fullmatch(r"\d{1,9}(\.0+)?", text):
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}(\.0+)?", text):
         raise DecisionError(
             f"peak is {str(value)[:40]!r}; it must be {PEAK_ADDED}, {PEAK_DELETED} or the new time of the R-peak in "
             "whole ms from the start of the strip."
