@@ -178,8 +178,8 @@ export const createView = (root, look, does) => {
     note.dataset.kept = about?.note || "";
   };
 
-  /** Show one item: {item, strip, beat, alike, settled, first, known, data}. */
-  const show = ({ item, strip, beat, alike: count, settled, first, known, data }) => {
+  /** Show one item: {item, strip, beat, alike, settled, first, known, ready, data}. */
+  const show = ({ item, strip, beat, alike: count, settled, first, known, ready, data }) => {
     root.classList.remove("nothing");
     root.dataset.item = item.key;
     root.dataset.kind = item.kind;
@@ -188,7 +188,7 @@ export const createView = (root, look, does) => {
     alikeWords.textContent = count < 2 ? "All alike on this strip" : `All ${count} alike on this strip`;
     back.disabled = first;
     tellNow(item, strip, beat, settled);
-    root.classList.toggle("waiting", !strip);
+    root.classList.toggle("waiting", !strip || !ready);
     if (strip) {
       const here = beat ? `beat ${item.beat + 1} of ${strip.beats.length}` : "the whole strip";
       const view = { ...data.paper, selected: beat ? item.beat : -1, title: `${titleOf(strip, look)} · ${here}` };

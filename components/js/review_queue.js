@@ -10,12 +10,13 @@ import { listen } from "./typing.js";
 
 const REST = 700; // ms without a key before the page is told
 const LONG = 1000; // ms that a decision may wait before it is spoken of
+const PATIENCE = 2500; // ms to wait for word of items that were let go of
 const HELD = ["next", "previous"];
 
 class Desk {
   constructor(root) {
     this.root = root;
-    this.pending = null; // keys typed while it is not sure yet that the item in hand is still ours
+    this.ready = false; // whether the item on the screen is sure to be ours
     this.off = [];
     this.supply = new Supply({
       changed: (first) => this.cameIn(first),
@@ -50,9 +51,8 @@ class Desk {
     for (const [name, act] of Object.entries(named)) if (look.keys[name]) byKey.set(look.keys[name], act);
     this.stop = listen({
       keys: byKey.keys(), held: HELD.map((name) => look.keys[name]), root: this.root,
-      on: (key) => { if (this.pending) this.pending.push(key); else byKey.get(key)(); },
+      on: (key) => byKey.get(key)(),
     });
-    this.byKey = byKey;
   }
 
   listenTo(channel) {
@@ -77,14 +77,12 @@ class Desk {
     this.wanted = this.data.item;
     const { queue } = this;
     if (this.data.counts) queue.count(this.data.counts.total, this.data.counts.left, this.data.counts.version);
-    const at = queue.at;
-    if (queue.open().length) this.pending = [];
-    await this.supply.open(this.channel, this.data.queue, queue);
+    // Items from an earlier visit were let go of: until they are ours again, they are shown but not answered.
+    this.ready = !queue.open().length;
+    await Promise.race([this.supply.open(this.channel, this.data.queue, queue), new Promise((done) => { setTimeout(done, PATIENCE); })]);
     if (queue !== this.queue) return;
-    const typed = this.pending || [];
-    this.pending = null;
+    this.ready = true;
     this.draw();
-    if (queue.at === at) typed.forEach((key) => this.byKey.get(key)());
   }
 
   cameIn(first) {
@@ -183,8 +181,8 @@ class Desk {
 
   // What is in hand.
 
-  inHand() {
-    const item = this.queue?.current || null;
+  inHand(ready = this.ready) {
+    const item = (ready && this.queue?.current) || null;
     return { item, strip: item ? this.stripNow(item.strip) : null };
   }
 
@@ -217,12 +215,12 @@ class Desk {
   draw() {
     if (!this.view || !this.queue) return;
     const { queue } = this;
-    const { item, strip } = this.inHand();
+    const { item, strip } = this.inHand(true);
     if (item) {
       const beat = beatOf(item, strip);
       this.view.show({
         item, strip, beat, alike: queue.alike().length, settled: queue.settled(item.key),
-        first: !queue.before(), known: this.supply.shapes.list, data: this.data,
+        first: !queue.before(), known: this.supply.shapes.list, ready: this.ready, data: this.data,
       });
       if (strip && item.key !== this.heard) this.hear(item, strip);
       this.prepare();
@@ -236,11 +234,11 @@ class Desk {
     this.view.hear(`${this.named(item, strip)}${suggestion}. ${item.why.join(" ")}`);
   }
 
-  /** The next strip is made ready before its key. */
+  /** The next strip is worked out before its key. */
   prepare() {
     const following = this.queue.next();
-    if (!following || this.ready === following.key) return;
-    this.ready = following.key;
+    if (!following || this.prepared === following.key) return;
+    this.prepared = following.key;
     const { queue } = this;
     setTimeout(() => {
       const entry = queue.strips.get(following.strip);
@@ -289,7 +287,7 @@ class Desk {
     clearTimeout(this.resting);
     this.resting = setTimeout(() => {
       if (!this.queue || this.channel.waiting()) return;
-      const { item, strip } = this.inHand();
+      const { item, strip } = this.inHand(true);
       const now = { version: this.channel.version, item: item?.key ?? null, strip: strip?.number ?? null,
         beat: item && strip ? beatOf(item, strip)?.id ?? null : null };
       const text = JSON.stringify(now);

@@ -97,7 +97,10 @@ class Desk:
         """What was typed is what is stored: once, and in order."""
         until(lambda: len(self.labels()) >= len(typed), f"only {len(self.labels())} of {len(typed)} are stored")
         self.page.wait_for_timeout(300)
-        assert self.labels() == list(typed)
+        stored = self.labels()
+        wrong = [number for number, (one, other) in enumerate(zip(stored, typed, strict=False)) if one != other]
+        assert len(stored) == len(typed), f"{len(stored)} are stored of {len(typed)} that were typed"
+        assert not wrong, f"from {wrong[0]} on: stored {stored[wrong[0] :][:3]}, typed {typed[wrong[0] :][:3]}"
 
     def close(self) -> None:
         """Close the store."""
