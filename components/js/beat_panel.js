@@ -36,7 +36,8 @@ class BeatPanel {
   later(now) {
     this.now = now;
     cancelAnimationFrame(this.frame);
-    this.frame = requestAnimationFrame(() => { this.draw(); });
+    clearTimeout(this.timer);
+    this.frame = requestAnimationFrame(() => { this.timer = setTimeout(() => this.draw(), 0); });
     if (now.run !== this.shapes.run) this.fetch(now);
   }
 
@@ -245,6 +246,7 @@ class BeatPanel {
     this.off();
     this.sized.disconnect();
     cancelAnimationFrame(this.frame);
+    clearTimeout(this.timer);
   }
 }
 

@@ -77,6 +77,14 @@ export const drawWindows = (context, geometry, strip, view) => {
   for (const edge of reach) context.fillRect(Math.round(edge), top, thick, bottom - top);
 };
 
+// A label's colour as it is read best: on dark paper a little nearer to the trace.
+const readable = (colour, ink) => {
+  const parts = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+  if (parts(ink.paper)[1] > 128) return colour;
+  const trace = parts(ink.trace);
+  return `rgb(${parts(colour).map((part, at) => Math.round(0.68 * part + 0.32 * trace[at])).join()})`;
+};
+
 const drawMarker = (context, x, y, beat, mark, chosen, dpr, ink) => {
   const radius = MARKS.RADIUS_PX * dpr;
   context.beginPath();
@@ -85,12 +93,12 @@ const drawMarker = (context, x, y, beat, mark, chosen, dpr, ink) => {
   context.fillStyle = chosen ? mark.colour : ink.paper;
   context.fill();
   context.lineWidth = (chosen ? 2.5 : 1.5) * dpr;
-  context.strokeStyle = mark.colour;
+  context.strokeStyle = chosen ? mark.colour : readable(mark.colour, ink);
   context.stroke();
   context.font = `700 ${(mark.letter.length > 1 ? 11 : 13) * dpr}px ${FONT}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
-  context.fillStyle = chosen ? "#fff" : mark.colour;
+  context.fillStyle = chosen ? "#fff" : readable(mark.colour, ink);
   context.fillText(mark.letter, x, y + 0.5 * dpr);
   // What else is known of it, at the corners: a peak set by hand, a seed, a doubt, a note.
   const corner = (words, dx, dy) => {

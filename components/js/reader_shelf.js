@@ -10,7 +10,7 @@ const PATIENCE = 1200; // ms between tries where the server does not answer
 export class Shelf {
   constructor(channel, look, changed) {
     Object.assign(this, { channel, look, changed, run: "", places: [] });
-    this.strips = new Map(); // place → {version, strip} as the server sent it
+    this.strips = new Map(); // place → {version, frame, header, strip} as the server sent it
     this.said = new Map(); // place → {base, mark, strip}: own decisions laid over it already
     this.asked = new Set();
     this.lost = new Map(); // target → beat whose R-peak was deleted here, for an undo
@@ -34,6 +34,8 @@ export class Shelf {
     const mark = mine.length ? mine[mine.length - 1].id + mine.length : "";
     const known = this.said.get(place);
     if (known && known.base === base && known.mark === mark) return known.strip;
+    base.strip ??= stripOf(base.frame, base.header); // only now: twenty at once would hold up a key
+    base.frame = null;
     const strip = withDecisions(base.strip, mine, this.look, this.lost);
     this.said.set(place, { base, mark, strip });
     return strip;
@@ -67,7 +69,7 @@ export class Shelf {
         const before = this.strips.get(header.place);
         if (before && before.version > version) continue;
         this.strips.delete(header.place);
-        this.strips.set(header.place, { version, strip: stripOf(frame, header) });
+        this.strips.set(header.place, { version, frame, header });
       }
       this.forget(places);
       this.trouble = "";
