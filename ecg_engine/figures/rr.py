@@ -59,9 +59,7 @@ def rr_figure(
     usual = spread(before[whole]).median
     early = PREMATURE * usual
     data = [_guide([low, high], [low, high], "before = after", "dot")]
-    data.append(
-        _guide([early, early], [low, high], f"early: under {early:.0f} ms ({PREMATURE:.0%} of the median)", "dash")
-    )
+    data.append(_guide([early, early], [low, high], f"early: under {early:.0f} ms", "dash"))
     for label in _ordered(labels[rows]):
         inside = rows[labels[rows] == label]
         data.append(_points(before, after, ids, told, inside, label))
@@ -86,7 +84,7 @@ def rr_figure(
     return chart(
         data,
         alt=f"RR before against RR after of {drawn}{lacking}{beyond}. Median {usual:.0f} ms; {premature:,} beats come "
-        f"early, after less than {early:.0f} ms.",
+        f"early, after less than {early:.0f} ms ({PREMATURE:.0%} of it).",
         **_with_legend(height, len(data)),
         xaxis=axis("RR before (ms)", range=[low, high]),
         yaxis=axis("RR after (ms)", range=[low, high]),
