@@ -21,12 +21,14 @@ from ecg_engine.simulate import simulate_strips
 from state import demo, schema
 from state.anchors import beat_index, members_payload
 from state.db import connect, migrate, writing
-from state.decisions import decide
-from state.effective import effective_labels
+from state.decisions import Decision, decide
+from state.effective import effective_labels, out_of_date
 from state.errors import StoreError
 from state.results import keep
 from state.runs import RunRow
+from state.seeding import target_of
 from state.store import Store
+from state.strip_beats import strip_beats
 from state.studies import Study
 from state.targets import beat_target, prototype_target, strip_target
 from state.tasks import TASKS
@@ -189,6 +191,68 @@ def test_decisions_survive_preprocessing_with_other_settings(ward: tuple[Store, 
     undone = effective_labels(after_index, store.decisions.listing(study.id))
     assert 10 not in undone.labels
     assert later.candidates is not None and set(later.candidates["seed_label"]) == {"PVC"}
+
+
+def test_preprocessing_takes_edited_peaks_in_and_says_so(ward: tuple[Store, Study]) -> None:
+    store, study = ward
+    first = _newest(store, study, "preprocess")
+    index = beat_index(load_run(store.runs.path(first)), first.id)
+    place = int(np.bincount(index.strip_of_beat).argmax())
+    name, times = index.names[place], index.time_ms[index.rows_of_strip(place)].tolist()
+    between = (times[4] + times[5]) // 2
+
+    def edit(time: int, field: str, new: Any) -> Decision:
+        return decide(study.id, "Ada", beat_target(name, time), field, new)
+
+    decisions = [
+        edit(times[1], "peak", "deleted"),
+        edit(times[2], "peak", times[2] + 120),
+        edit(times[2], "label", "PAC"),
+        edit(between, "peak", "added"),
+        edit(between, "label", "Couplets"),
+        edit(between, "seed", "PVC"),
+        edit(3, "peak", "added"),
+    ]
+    undone = edit(times[6], "peak", "deleted")
+    store.decisions.add([*decisions, undone])
+    store.decisions.undo(undone.id, "Ada")
+    assert out_of_date(index, store.decisions.listing(study.id), first.decisions_until).beats == 4
+    row = _do(store, study, "preprocess", {"pictures": False})
+    assert not out_of_date(index, store.decisions.listing(study.id), row.decisions_until)
+    told = row.summary["peak_edits"]
+    assert (told["added"], told["moved"], told["deleted"], len(told["refused"]), told["strips"]) == (1, 1, 1, 1, 1)
+    assert row.summary["decisions_unmatched"] == 1
+    run = load_run(store.runs.path(row))
+    later = beat_index(run, row.id)
+    effective = effective_labels(later, store.decisions.listing(study.id))
+    beats = strip_beats(run, later, effective, place)
+    wanted = sorted([3, times[0], times[2] + 120, between, *times[3:]])
+    assert beats["time_ms"].tolist() == wanted
+    by_time = beats.set_index("time_ms")
+    assert by_time.loc[between, "row"] >= 0 and by_time.loc[between, "label"] == 10
+    assert by_time.loc[times[2] + 120, "label"] == 1
+    # Said of a peak that had no features yet, the seed is mined with by now.
+    assert run.candidates is not None and set(run.candidates["seed_beat_global_id"]) == {
+        by_time.loc[between, "beat_id"]
+    }
+    assert [(lost.decision.id, "too near the edge" in lost.reason) for lost in effective.unmatched] == [
+        (decisions[-1].id, True)
+    ]
+
+
+def test_deleted_beats_are_no_neighbours_of_what_is_predicted(ward: tuple[Store, Study]) -> None:
+    store, study = ward
+    source = _newest(store, study, "preprocess")
+    run = load_run(store.runs.path(source))
+    index = beat_index(run, source.id)
+    usable = np.flatnonzero(index.flags == 0)
+    row = int(usable[len(usable) // 2])
+    store.decisions.add([decide(study.id, "Ada", target_of(run, index, row), "peak", "deleted")])
+    predicted = _do(store, study, "predict")
+    table = pd.read_csv(store.runs.path(predicted) / "beat_predictions_v2.csv").set_index("beat_global_id")
+    assert table.loc[index.beat_ids[row], "noise_reason"] == "deleted"
+    assert np.isnan(table.loc[index.beat_ids[row], "pred_conf"])
+    assert predicted.summary["num_beats_predicted"] == len(usable) - 1
 
 
 def test_retraining_learns_the_decisions_and_compares_on_the_same_patients(ward: tuple[Store, Study]) -> None:

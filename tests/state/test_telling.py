@@ -55,6 +55,34 @@ def test_targets_are_told(target: str, words: str) -> None:
     assert told_target(target, STRIPS, INDEX).words == words
 
 
+@pytest.mark.parametrize(
+    ("new", "old", "words"),
+    [
+        ("added", None, "R-peak added at 1.50 s"),
+        ("deleted", None, "R-peak deleted"),
+        (1580, None, "R-peak moved from 1.50 s to 1.58 s"),
+        (1640, "1580", "R-peak moved from 1.58 s to 1.64 s"),
+        (1640, "added", "R-peak moved from 1.50 s to 1.64 s"),
+        (None, "deleted", "R-peak as computed again"),
+    ],
+)
+def test_edits_of_peaks_are_told(new: Any, old: str | None, words: str) -> None:
+    made = Reading()(BEAT, "peak", new, old=old)
+    assert told_change(made) == words
+    assert told_decision(made, STRIPS, INDEX) == f"Beat at 1.50 s of strip 17 (patient 101): {words}"
+    row = history_table([made], STRIPS, INDEX).iloc[0]
+    assert (row["field"], row["change"], row["beat_time_sec"]) == ("R-peak", words, 1.5)
+
+
+def test_undone_edits_of_peaks_are_told() -> None:
+    made = Reading()(BEAT, "peak", 1580)
+    undo = replace(made, id="u", old=made.new, new=made.old, undoes=made.id)
+    assert told_change(undo) == "R-peak at 1.58 s → as computed"
+    added = Reading()(BEAT, "peak", "added")
+    undo = replace(added, id="u", old=added.new, new=added.old, undoes=added.id)
+    assert told_change(undo) == "R-peak added → as computed"
+
+
 def test_a_beat_is_found_within_reach_of_its_peak_and_nothing_else_is() -> None:
     assert beat_of(BEAT, INDEX) == 1
     assert beat_of(beat_target(strip_hash(0), 1540), INDEX) == 1
