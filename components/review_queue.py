@@ -107,7 +107,7 @@ def order_and_filters(desk: Desk) -> None:
     state = st.session_state
     filtered = any(state.get(f"review_{name}") for name in ("reasons", "suggestions", "patients"))
     title = ORDERS[_order()].title + (", filtered" if filtered else "")
-    with st.popover(title, icon=":material/sort:", width="stretch", key="review_settings"):
+    with st.popover(title, icon=":material/sort:", key="review_settings"):
         st.radio(
             "Order",
             list(ORDERS),

@@ -44,22 +44,21 @@ def page() -> None:
     view = gather(source)
     desk = Desk(source, view)
     views = [QUEUE, BEATS, STRIPS, AGREEMENT, PREDICT] if view else [QUEUE, PREDICT]
-    left, middle, right = st.columns([0.46, 0.27, 0.27], vertical_alignment="center")
-    shown = left.segmented_control(
-        "View",
-        views,
-        default=QUEUE,
-        required=True,
-        key="review_view",
-        persist_state="session",
-        label_visibility="collapsed",
-    )
-    with middle:
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        shown = st.segmented_control(
+            "View",
+            views,
+            default=QUEUE,
+            required=True,
+            key="review_view",
+            persist_state="session",
+            label_visibility="collapsed",
+        )
         if shown == QUEUE:
             order_and_filters(desk)
-    with right:
         if view:
-            which(view)
+            with st.container(width=280):
+                which(view)
     models = session.store().models.all(source.study_id)
     if shown == PREDICT:
         predict(source, view, models)

@@ -116,7 +116,7 @@ export const createView = (root, look, does) => {
   const unsure = button("Unsure", keys.unsure, () => does.unsure(), "Leave it for a second reader");
   const seed = button("Seed", keys.seed, () => does.seed(), "Add the beat to the seeds, or take it out");
   const note = createNote(keys.note, does);
-  labels.holder.append(valid, unsure, seed, note);
+  labels.holder.append(element("span", "break"), valid, unsure, seed, note);
 
   const panels = element("div", "panels");
   const thinks = element("section", "thinks");
@@ -216,7 +216,7 @@ export const createView = (root, look, does) => {
     meter.setAttribute("aria-valuenow", String(Math.round(100 * share)));
     meter.setAttribute("aria-label", "Settled");
     const parts = [`${number(settled)} of ${number(total)} settled`, `${number(left)} left`];
-    parts.push(pace ? `${number(pace)} an hour` : "pace after three answers");
+    parts.push(pace ? `${number(pace)} an hour` : "pace after a few answers");
     if (pace && left) parts.push(`${minutes(rest)} to go`);
     counts.replaceChildren(element("b", "", parts[0]), document.createTextNode(` · ${parts.slice(1).join(" · ")}`));
   };
