@@ -20,6 +20,7 @@ from components.reading import channel_data, look_data
 from components.scripts import script, style
 from components.strip_list import ROW_PX, TABLE
 from components.strip_view import View, go_to_anchor
+from components.strips_views import VIEW
 from state import session
 from state.deciding import Decision
 from state.runs import RunRow
@@ -79,6 +80,7 @@ def strip_desk(view: View, places: NDArray[np.int64]) -> None:
             "assumed": study.units_assumed,
             "window_sec": [config.pre_sec, config.post_sec],
         },
+        "view_key": VIEW,
         "list": {"key": TABLE, "row_px": ROW_PX},
         "keys": {
             "beat_back": PREVIOUS_BEAT,

@@ -4,6 +4,7 @@ import { openChannel } from "./channel.js";
 import { createPaper } from "./paper.js";
 import { button, createBars, element, titleOf } from "./reader_bar.js";
 import { Desk } from "./reader_desk.js";
+import { keepSettings, readSettings } from "./reader_settings.js";
 import { Shelf } from "./reader_shelf.js";
 import { countsOf } from "./reader_state.js";
 import { createTools } from "./reader_tools.js";
@@ -15,20 +16,14 @@ import { listen } from "./typing.js";
 const REST_MS = 700; // without a key or a click, before Python is told
 const LONGEST_MS = 4000; // that what is decided may wait for the store before Python is told all the same
 const HOLD_MS = 1500; // that keys wait for Python at most
-const KEPT = "ecg:strip-reader";
-const USUAL = { speed: 25, gain: 10, filtered: false, tall: false, scope: "beat", moveOn: true, march: true };
 const NORMAL_MM = 75;
 const TALL_MM = 120;
-
-const remembered = () => {
-  try { return { ...USUAL, ...JSON.parse(localStorage.getItem(KEPT) || "{}") }; } catch { return { ...USUAL }; }
-};
 
 class StripReader {
   constructor(root) {
     this.root = root;
     this.life = Math.random().toString(36).slice(2, 12);
-    this.settings = remembered();
+    this.settings = readSettings();
     this.serial = null;
     this.asked = { undos: 0, tokens: 0 };
     this.sent = "";
@@ -36,9 +31,10 @@ class StripReader {
     this.offs = [];
   }
 
-  begin(data) {
+  begin(data, channel) {
     this.look = data.look;
-    this.channel = openChannel(data.channel);
+    this.channel = channel;
+    this.seen = this.brought = undefined;
     this.shelf = new Shelf(this.channel, this.look, (places) => this.arrived(places));
     this.desk = new Desk(this.channel, this.look, this.shelf, {
       changed: () => this.changed(),
@@ -118,6 +114,8 @@ class StripReader {
       focus: () => this.closeNote(),
     });
     this.tools.march(this.settings.march);
+    // Who has just chosen this view goes on with keys: they are not the choice's any more.
+    if (document.activeElement?.closest(`.st-key-${data.view_key}`)) document.activeElement.blur();
     const print = () => this.draw();
     for (const event of ["beforeprint", "afterprint"]) {
       addEventListener(event, print);
@@ -166,10 +164,13 @@ class StripReader {
 
   /** New data from Python: the browser leads, unless Python has chosen another strip since. */
   update(data, tell) {
+    const channel = openChannel(data.channel);
+    const looks = JSON.stringify([data.look, data.keys]);
+    if (this.desk && (channel !== this.channel || looks !== this.looks)) this.end(); // another reader, or her keys
     this.tell = tell;
-    if (!this.desk) this.begin(data);
-    this.channel.renew(data.channel);
     this.data = data;
+    if (!this.desk) this.begin(data, channel);
+    this.looks = looks;
     const { serial, place, beat } = data.at;
     this.shelf.open(data.run, data.places);
     if (serial !== this.serial) {
@@ -198,7 +199,7 @@ class StripReader {
 
   set(what) {
     Object.assign(this.settings, what);
-    try { localStorage.setItem(KEPT, JSON.stringify(this.settings)); } catch { /* for this visit alone */ }
+    keepSettings(this.settings);
     this.tools.march(this.settings.march);
     this.draw();
   }
@@ -381,7 +382,7 @@ class StripReader {
     this.desk?.settle();
     [this.timer, this.bringing, this.holding, this.shelf?.again].forEach(clearTimeout);
     this.offs.splice(0).forEach((off) => off());
-    this.tell = null;
+    this.tell = this.desk = this.serial = null;
   }
 }
 
