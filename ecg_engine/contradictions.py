@@ -3,7 +3,7 @@
 The rules look at one thing each: the beat that looks most ventricular (:mod:`ecg_engine.ectopy`), how early beats come,
 how much RR changes from beat to beat, and the rate. A rule speaks of a label if what it looks at lies beyond a limit.
 
-MIT-BIH DS1 (3,960 strips, beats of each patient judged by constants fitted without her; ``python -m bench suspects``):
+MIT-BIH DS1 (3,960 strips, beats of each patient judged by constants fitted without her; ``python -m bench.suspects``):
 4.7 % of the strips are listed with their right label. With a wrong one are found 95 % of PVC strips labelled Normal,
 71 % of PAC labelled Normal, 98 % of AFib labelled Normal, 93 % of Normal labelled PVC, 66 % of Normal labelled PAC,
 92 % of Normal labelled AFib, but only 38 % of AFib labelled PVC, and 46 % of PVC labelled AFib. With 5 % of all strips

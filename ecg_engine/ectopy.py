@@ -3,7 +3,7 @@
 A yardstick that needs no model: six features in a logistic regression, fitted on the true beats of MIT-BIH DS1. It
 serves to say which strips and which flagged beats deserve a second look; it labels nothing. On patients that it was not
 fitted to (22, one left out at a time) it finds 89 % of the ventricular beats from 0.3 on (73 % of what it names are),
-78 % from 0.5 (81 %) and 63 % from 0.7 (87 %): ``python -m bench suspects``, which also prints the constants anew.
+78 % from 0.5 (81 %) and 63 % from 0.7 (87 %): ``python -m bench.suspects``, which also prints the constants anew.
 """
 
 from __future__ import annotations

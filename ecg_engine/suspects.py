@@ -1,7 +1,7 @@
 """Beats flagged as noise that look ectopic: what the noise rules may have taken from the reader.
 
 This leans on :mod:`ecg_engine.ectopy`. The figures are from MIT-BIH DS1 (3,960 strips, 46,970 beats), each patient
-judged by constants that were fitted without her; ``python -m bench suspects`` prints them.
+judged by constants that were fitted without her; ``python -m bench.suspects`` prints them.
 """
 
 from __future__ import annotations

@@ -95,8 +95,8 @@ def queue_items(
     reasons : collection of str
         Only items with one of these (:data:`ecg_engine.queue.REASON_TITLES`); all if empty.
     labels : collection of int
-        Only items whose suggestion, or without one whose effective label, is one of these; all if empty. Of blind
-        items, the label in the file stands for the effective one.
+        Only items whose suggestion, or without one whose effective label, is one of these; all if empty. On
+        strips with a blind item, the label in the file stands for the effective one.
     patients : collection of str
         Only items of these patients, as text ("unknown" where none is known); all if empty.
     candidates : Candidates, optional
@@ -117,8 +117,8 @@ def queue_items(
     InputError
         If the run keeps no strips, or the prediction is of other beats.
     """
-    found = candidates or find_candidates(run, index, prediction, config)
-    now = standing(run, index, effective, found, reader)
+    found = find_candidates(run, index, prediction, config) if candidates is None else candidates
+    now = _standing(run, index, effective, found, reader)
     chosen = np.flatnonzero(now.open & _kept(now, reasons, labels, patients))
     return _table(now, chosen[order_of(_sorted_by(now, chosen), order)])
 
@@ -141,8 +141,8 @@ def queue_counts(
 
     Parameters are those of :func:`queue_items`.
     """
-    found = candidates or find_candidates(run, index, prediction, config)
-    now = standing(run, index, effective, found, reader)
+    found = find_candidates(run, index, prediction, config) if candidates is None else candidates
+    now = _standing(run, index, effective, found, reader)
     kept = now.mine & _kept(now, reasons, labels, patients)
     is_open = np.flatnonzero(now.open)
     columns = now.items.columns
@@ -159,6 +159,20 @@ def queue_counts(
         settled=int(kept.sum()) - left,
         left=left,
     )
+
+
+_last: tuple[Effective, Candidates, str, Standing] | None = None
+
+
+def _standing(run: Run, index: BeatIndex, effective: Effective, candidates: Candidates, reader: str) -> Standing:
+    """What stands by now; the last one is kept, because items and counts are asked for one after the other."""
+    global _last
+    known = _last
+    if known is not None and known[0] is effective and known[1] is candidates and known[2] == reader:
+        return known[3]
+    now = standing(run, index, effective, candidates, reader)
+    _last = (effective, candidates, reader, now)
+    return now
 
 
 def _kept(

@@ -40,7 +40,7 @@ class Standing:
     blind : bool (m,)
         Waits for a second reader, and this reader is one.
     given : int64 (m,)
-        The label that holds; for a blind item the file's.
+        The label that holds; for a blind item and all others on its strip, the file's.
     shown : int64 (m,)
         What a filter by label goes by: the suggestion, without one the label that holds; of settled ones the file's,
         so that they stay where they were.
@@ -95,7 +95,7 @@ def standing(run: Run, index: BeatIndex, effective: Effective, candidates: Candi
     from_file = np.where(strip, index.strip_labels[place], index.file_labels[row]).astype(np.int64)
     by_now = np.where(strip, strip_labels[place], effective.labels[row])
     by_now[~strip & ~of_run] = from_file[~strip & ~of_run] = index.strip_labels[place[~strip & ~of_run]]
-    given = np.where(blind, from_file, by_now).astype(np.int64)
+    given = np.where(blind_places[place], from_file, by_now).astype(np.int64)
     mine = items.has.any(axis=1) & ~hers
     suggestion = items.columns["suggestion"]
     return Standing(
