@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for the tests, in a temporary folder."""
+"""A real PostgreSQL server for tests and benchmarks, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -40,9 +41,7 @@ def _account() -> str | None:
         except KeyError:
             continue
         return name
-    from tests.conftest import missing
-
-    return missing("postgres", "there is no account but root to run a PostgreSQL server")
+    raise LookupError("there is no account but root to run a PostgreSQL server")
 
 
 def _run(command: list[str], account: str | None) -> None:
@@ -51,15 +50,20 @@ def _run(command: list[str], account: str | None) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """URL of a PostgreSQL server in a temporary folder that listens on a socket there and nowhere else."""
+@contextmanager
+def a_server(*, flushes: bool = False) -> Iterator[str]:
+    """URL of a PostgreSQL server in a temporary folder that listens on a socket there and nowhere else.
+
+    It flushes commits to the disk only if asked to: tests do not pull the plug.
+
+    Raises
+    ------
+    LookupError
+        If this machine has none to start, or no account to start it with.
+    """
     initdb, pg_ctl = _binary("initdb"), _binary("pg_ctl")
     if initdb is None or pg_ctl is None:
-        from tests.conftest import missing
-
-        missing("postgres", "there is no PostgreSQL server on this machine (initdb, pg_ctl)")
-        return
+        raise LookupError("there is no PostgreSQL server on this machine (initdb, pg_ctl)")
     account = _account()
     # Not pytest's folder: a socket's path may have some 100 characters only.
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
@@ -68,7 +72,8 @@ def postgres_server() -> Iterator[str]:
             shutil.chown(folder, account)
         data = folder / "data"
         _run([initdb, "-D", str(data), "-U", "tests", "-A", "trust", "-E", "UTF8", "--no-sync"], account)
-        options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c max_connections=200"
+        options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c max_connections=200"
+        options += "" if flushes else " -c fsync=off"
         _run([pg_ctl, "-D", str(data), "-l", str(folder / "log"), "-o", options, "-w", "start"], account)
         try:
             yield f"postgresql+psycopg://tests@/postgres?host={folder}"
@@ -76,3 +81,15 @@ def postgres_server() -> Iterator[str]:
             _run([pg_ctl, "-D", str(data), "-m", "immediate", "-w", "stop"], account)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of a PostgreSQL server for the tests."""
+    try:
+        with a_server() as url:
+            yield url
+    except LookupError as error:
+        from tests.conftest import missing
+
+        missing("postgres", str(error))

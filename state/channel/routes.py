@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
@@ -26,7 +26,10 @@ from state.errors import NotFoundError, StoreError
 from state.plain import to_json
 from state.store import Store
 
+FEW = 50
+"""Decisions that are checked in a moment."""
 FRAME_TYPE = "application/vnd.ecg-frame"
+T = TypeVar("T")
 Handler = Callable[["Channel", Pass, dict[str, Any]], Awaitable[Response]]
 _log = logging.getLogger(__name__)
 
@@ -65,11 +68,16 @@ class Channel:
         return store
 
     def admit(self, authorization: str | None) -> Pass:
-        """Whose token a request carries; in a thread, because the first one opens the store."""
+        """Whose token a request carries. The first one opens the store: see :attr:`ready`."""
         self._opened()
         assert self._tokens is not None
         kind, _, token = (authorization or "").partition(" ")
         return self._tokens.read(token.strip() if kind.lower() == "bearer" else "")
+
+    @property
+    def ready(self) -> bool:
+        """Whether the store has been opened, so that :meth:`admit` does not wait for anything."""
+        return self._store is not None
 
     @property
     def writer(self) -> Writer:
@@ -115,7 +123,7 @@ async def _answer(request: Request, channel: Channel, handler: Handler) -> Respo
     try:
         headers = request.headers
         check_origin(headers.get("origin"), request.url.scheme, headers.get("host"), channel.hosts())
-        who = await run_in_threadpool(channel.admit, headers.get("authorization"))
+        who = await _apart(not channel.ready, channel.admit, headers.get("authorization"))
         message = read_message(await _body(request))
         check_study(message, who)
         return await handler(channel, who, message)
@@ -152,8 +160,15 @@ async def _body(request: Request) -> bytes:
     return b"".join(parts)
 
 
+async def _apart(wanted: bool, work: Callable[..., T], *given: Any) -> T:
+    """Do work in a thread if it may take long; for what takes less than a thread's turn, the way there is too long."""
+    return await run_in_threadpool(work, *given) if wanted else work(*given)
+
+
 async def _decisions(channel: Channel, who: Pass, message: dict[str, Any]) -> Response:
-    taken = await run_in_threadpool(take_decisions, message, who)
+    sent = message.get("decisions")
+    many = isinstance(sent, list) and len(sent) > FEW
+    taken = await _apart(many, take_decisions, message, who)
     answer: Answer = await asyncio.wrap_future(channel.writer.submit(who.study, taken.decisions))
     refused = [{"id": id, "why": why} for id, why in (*taken.refused, *answer.refused)]
     return _json({"acknowledged": answer.acknowledged, "refused": refused, "version": answer.version})

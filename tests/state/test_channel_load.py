@@ -107,7 +107,7 @@ def a_process(store: Store) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 
 @pytest.mark.skipif(os.name != "posix", reason="signal 9")
 def test_a_server_killed_in_the_middle_has_what_it_acknowledged(store: Store, study: Study) -> None:
-    """Signal 9 comes while they type; each sends what was not acknowledged to a new server. Nothing is lost or doubled."""
+    """Signal 9 comes while they type; a new server is sent what was not acknowledged. Nothing is lost or doubled."""
     token = Tokens(secret(store.folder)).make(study.id, "Ada", "s1")
     outboxes: list[list[dict[str, Any]]] = [
         [decision(beat_target(HASH, place), "note", f"{tab}/{place}") for place in range(400)] for tab in range(4)
