@@ -5,7 +5,7 @@ Streamlit keeps ``c`` and ``r`` for itself, so no action has them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from ecg_engine.labels import NOISE
@@ -113,3 +113,9 @@ def action_keys() -> dict[str, str]:
     """Name of an action (see :data:`ACTION_KEYS`) to key, as the reader in hand has them."""
     keys = all_keys()
     return {name: keys[f"{ACTION}{name}"] for name in ACTION_KEYS}
+
+
+def keys_shown(keys: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """A page's list of keys with those that the reader in hand has: for pages whose actions follow her keys."""
+    own = {STANDARD_KEYS[name]: key for name, key in all_keys().items()}
+    return [(own.get(key, key), what) for key, what in keys]

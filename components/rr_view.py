@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from components.keymap import UNDO
+from components.keymap import action_keys
 from components.outcome import attempt, undo
 from components.pickers import rows_taken
 from components.strip_view import View
@@ -200,7 +200,7 @@ def _chosen(view: View, beats: pd.DataFrame) -> None:
         st.markdown(f"**{many(len(chosen), 'beat')} chosen**", width="content")
         _label_all(view, chosen)
         st.button("Give up the choice", key="rr_clear", icon=":material/deselect:", on_click=_clear)
-        st.button("Undo", key="rr_undo", icon=":material/undo:", shortcut=UNDO, on_click=attempt, args=(undo,))
+        st.button("Undo", key="rr_undo", icon=":material/undo:", shortcut=_undo_key(), on_click=attempt, args=(undo,))
     _table(chosen)
 
 
@@ -230,7 +230,11 @@ def _label(view: View, chosen: pd.DataFrame, label: int) -> str:
         return f"All of them are {label_name(label)} already, by a reader."
     session.keep(one_batch(made))
     before = f"; {many(len(chosen) - len(made), 'other')} had it already" if len(made) < len(chosen) else ""
-    return f"{many(len(made), 'beat')} labelled {label_name(label)}{before}. One undo ({UNDO}) takes it back."
+    return f"{many(len(made), 'beat')} labelled {label_name(label)}{before}. One undo ({_undo_key()}) takes it back."
+
+
+def _undo_key() -> str:
+    return action_keys()["undo"]
 
 
 def _clear() -> None:

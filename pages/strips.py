@@ -6,6 +6,7 @@ import streamlit as st
 
 from components.frame import empty_state, page_header
 from components.jobs import job_panel
+from components.keymap import keys_shown
 from components.outcome import begin_page
 from components.strip_reader import KEYS, strip_reader
 from state import session
@@ -13,7 +14,9 @@ from state import session
 
 def page() -> None:
     begin_page()
-    page_header("Strips", "Read strip after strip, and say what the beats are. Each decision can be undone.", KEYS)
+    page_header(
+        "Strips", "Read strip after strip, and say what the beats are. Each decision can be undone.", keys_shown(KEYS)
+    )
     row = session.preprocess_run()
     if row is None:
         if session.study() is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from streamlit.testing.v1 import AppTest
 
 from components.keymap import ACTION_KEYS, ACTION_NAMES, LABEL_KEYS, STANDARD_KEYS
@@ -78,3 +80,23 @@ def test_the_way_back_to_the_keys_as_they_come(preprocessed: Opened) -> None:
     app.button(key="own_keys_reset").click().run()
     assert preprocessed.store.readers.settings("Dr Test") == {"keys": {}, "other": "stays"}
     assert shortcut(labelling(preprocessed), PVC) == LABEL_KEYS[PVC]
+
+
+def test_the_list_of_keys_shows_what_the_keys_do(preprocessed: Opened) -> None:
+    def listed() -> None:
+        import streamlit as st
+
+        from components.keymap import keys_shown
+        from components.strip_reader import KEYS
+        from state import session
+
+        session.begin()
+        st.write({what: key for key, what in keys_shown(KEYS)})
+
+    preprocessed.store.readers.set("Dr Test", keys={f"label:{PVC}": "7", "action:undo": "z", "label:8": "9"})
+    app = AppTest.from_function(listed)
+    app.query_params.update({"study": preprocessed.study.id, "reader": "Dr Test"})
+    app.run()
+    shown = json.loads(app.json[0].value)
+    assert (shown["PVC"], shown["Undo your last step"], shown["VFib"], shown["Normal"]) == ("7", "z", "9", "n")
+    assert shown["Next beat"] == "Right"
