@@ -10,8 +10,8 @@ const LAST_WORDS = 60_000; // bytes that a browser sends for a page that is gone
 const LOG = 4000; // own decisions that are remembered
 const LOOK = 15_000; // ms between looks for what other pages left behind
 
-const OFFLINE = { code: "offline", sentence: "The server does not answer. Decisions are kept in this browser and sent again." };
-const BUSY = { code: "database", sentence: "The database does not answer. Decisions are kept in this browser and sent again." };
+const OFFLINE = { code: "offline", sentence: "The server does not answer; it is asked again by itself." };
+const BUSY = { code: "database", sentence: "The database does not answer; it is asked again by itself." };
 const STALE = { code: "stale", sentence: "The page is asked for a new pass to the server." };
 const CLEAR = { code: "", sentence: "" };
 

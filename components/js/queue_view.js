@@ -3,6 +3,7 @@ import { createPaper } from "./paper.js";
 import { labelLook } from "./paper_marks.js";
 import { createShape } from "./queue_shape.js";
 import { button, element, titleOf } from "./reader_bar.js";
+import { countsOf } from "./reader_state.js";
 
 const NOISE = -1;
 const METERS = [["confidence", "Confidence"], ["noise", "Noise"], ["similarity", "Similarity"]];
@@ -61,6 +62,13 @@ const createLabels = (look, does) => {
     return [one.id, made];
   });
   return { holder, set: (now) => buttons.forEach(([id, made]) => made.setAttribute("aria-pressed", String(id === now))) };
+};
+
+const factsOf = (strip) => {
+  const { beats, noise, rate } = countsOf(strip);
+  if (!beats) return "No beat was found on this strip.";
+  const spoiled = noise ? `, ${noise === beats ? "all" : noise} of them flagged as noise` : "";
+  return `${plural(beats, "beat")}${spoiled}${Number.isNaN(rate) ? "" : `; ${Math.round(rate)} a minute on average`}.`;
 };
 
 const createNote = (key, does) => {
@@ -135,7 +143,8 @@ export const createView = (root, look, does) => {
   head.append(badge, title);
   const meters = element("div", "meters");
   const showMeters = createMeters(meters);
-  thinks.append(head, meters);
+  const facts = element("div", "facts");
+  thinks.append(head, meters, facts);
 
   const why = element("ul", "why");
   const now = element("div", "now");
@@ -189,6 +198,7 @@ export const createView = (root, look, does) => {
     back.disabled = first;
     tellNow(item, strip, beat, settled);
     root.classList.toggle("waiting", !strip || !ready);
+    facts.textContent = strip && item.kind === "strip" ? factsOf(strip) : "";
     if (strip) {
       const here = beat ? `beat ${item.beat + 1} of ${strip.beats.length}` : "the whole strip";
       const view = { ...data.paper, selected: beat ? item.beat : -1, title: `${titleOf(strip, look)} · ${here}` };

@@ -37,7 +37,7 @@ def test_modules_stand_before_those_that_import_them_and_keep_their_own_names(fo
         folder,
         base="const secret = 1;\nexport const one = () => secret;\n",
         other='import { one } from "./base.js";\nconst secret = 2;\nexport function two() { return one() + secret; }\n',
-        top='import { one } from "./base.js";\nimport { two } from "./other.js";\nexport default () => one() + two();\n',
+        top='import { two } from "./other.js";\nimport { one } from "./base.js";\nexport default () => one();\n',
     )
     text = scripts.script("top")
     assert text.index("const { one }") < text.index("const { two }") < text.index("export default")
