@@ -43,68 +43,60 @@ def page() -> None:
     job_panel([KIND])
     view = gather(source)
     desk = Desk(source, view)
-    views = [QUEUE, BEATS, STRIPS, AGREEMENT, PREDICT] if view else [QUEUE, PREDICT]
+    models = session.store().models.all(source.study_id)
+    shown = QUEUE
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        shown = st.segmented_control(
-            "View",
-            views,
-            default=QUEUE,
-            required=True,
-            key="review_view",
-            persist_state="session",
-            label_visibility="collapsed",
-        )
+        if view:
+            shown = st.segmented_control(
+                "View",
+                [QUEUE, BEATS, STRIPS, AGREEMENT, PREDICT],
+                default=QUEUE,
+                required=True,
+                key="review_view",
+                persist_state="session",
+                label_visibility="collapsed",
+            )
         if shown == QUEUE:
             order_and_filters(desk)
         if view:
             with st.container(width=280):
                 which(view)
-    models = session.store().models.all(source.study_id)
-    if shown == PREDICT:
-        predict(source, view, models)
-    elif view and shown == BEATS:
-        summary(view)
-        beats_table(view)
-    elif view and shown == STRIPS:
-        summary(view)
-        strips_table(view)
-    elif view and shown == AGREEMENT:
-        agreement_view(view)
-    else:
+    if view is None:
+        without_prediction(source, models)
         review_queue(desk)
-        if view:
-            summary(view)
-        else:
-            without_model(models)
-    if view:
-        run_downloads(view.row, title="Files of this prediction")
-
-
-def predict(source: RunRow, view: View | None, models: list[ModelRow]) -> None:
-    """Choosing a model and letting it read; the way to a first model where there is none."""
-    if not models:
-        empty_state(
-            "No model yet",
-            "Train a model on your labelled strips first; then it reads these and asks about what it does not know.",
-            action="Go to Training",
-            page="pages/training.py",
-        )
         return
-    if view:
-        summary(view)
-    predict_panel(source, models)
+    if shown == QUEUE:
+        review_queue(desk)
+    summary(view)
+    if shown == PREDICT and models:
+        predict_panel(source, models)
+    elif shown == BEATS:
+        beats_table(view)
+    elif shown == STRIPS:
+        strips_table(view)
+    elif shown == AGREEMENT:
+        agreement_view(view)
+    run_downloads(view.row, title="Files of this prediction")
 
 
-def without_model(models: list[ModelRow]) -> None:
-    """What is missing from the queue without a prediction."""
+def without_prediction(source: RunRow, models: list[ModelRow]) -> None:
+    """The way to a first prediction, above a queue that needs none."""
     if models:
-        text = "No model has read these strips yet: under Predict, choose one. What it is not sure of waits here too."
-    else:
-        text = (
-            "There is no model yet, so these are the items that need none: noise that looks like an ectopic beat, "
-            "strips that disagree with their beats, what somebody was unsure of. Train one under Training."
+        st.info(
+            "No model has read these strips yet. Choose one and press Predict: what it is not sure of will wait here "
+            "too. Below are the items that need no model.",
+            icon=":material/info:",
         )
-    st.info(text, icon=":material/info:")
+        predict_panel(source, models)
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.info(
+            "There is no model yet, so these are the items that need none: noise that looks like an ectopic beat, "
+            "strips at odds with their beats, what somebody was unsure of.",
+            icon=":material/info:",
+        )
+        if st.button("Go to Training", key="review_to_training", icon=":material/model_training:"):
+            st.switch_page("pages/training.py")
 
 
 def summary(view: View) -> None:

@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from state.runs import ALERTS, PREDICT, PREPROCESS, TRAIN
-from tests.browser.reading import Reader, until
+from tests.browser.reading import PATIENCE, Reader, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.real, pytest.mark.timeout(600)]
 
@@ -62,14 +63,15 @@ def test_from_a_spreadsheet_to_a_retrained_model(reader: Reader, real_data: Path
     predicted = until(lambda: store.runs.newest(study.id, PREDICT), "nothing was predicted")
     under_review = predicted.summary["num_review_flagged"]
     assert under_review
-    settled = len(made) - 1  # what was labelled before on beats that are under review now
-    reader.see(re.compile(rf"[0-{settled}] of {under_review:,} settled"))
-    before = len(store.decisions.active(study.id))
-    reader.see(re.compile("^Normal"), role="button")
-    reader.rest()
+    queue = reader.page.locator(".queue:not(.nothing):not(.waiting)[data-item]")
+    expect(queue).to_be_visible(timeout=PATIENCE)
+    reader.see(re.compile(r"[\d,]+ of [\d,]+ settled"))
+    before, item = len(store.decisions.active(study.id)), str(queue.get_attribute("data-item"))
     reader.type_key("n")
-    until(lambda: len(store.decisions.active(study.id)) == before + 1, "the answer was not kept")
-    reader.see(re.compile(rf"[1-{settled + 1}] of {under_review:,} settled"))
+    until(lambda: len(store.decisions.active(study.id)) > before, "the answer was not kept")
+    answer = store.decisions.active(study.id)[-1]
+    assert (answer.target, answer.field, answer.new) == (item, "label", "Normal")
+    reader.see(re.compile(r"[1-9][\d,]* of [\d,]+ settled"))
     reader.no_traceback()
 
     # Alerts.

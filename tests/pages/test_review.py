@@ -85,7 +85,6 @@ def test_without_a_model_there_is_still_what_needs_none(preprocessed: Opened) ->
     keep(preprocessed, strip_target(str(run.strips.strip_hash[0])), "unsure", "1")
     other = preprocessed.page("review", reader="Dr Other")
     assert told(other)["counts"]["total"] == before + 1, "what one reader was unsure of waits for another"
-    show(app, "Predict")
     assert "Go to Training" in [one.label for one in app.button]
 
 
@@ -223,11 +222,10 @@ def test_the_button_waits_while_a_prediction_is_under_way(trained: Opened, jobs_
 
 def test_a_model_for_other_beats_says_which_and_cannot_predict(trained: Opened) -> None:
     job_done(trained.store, trained.study.id, "preprocess", {"config": {"post_sec": 0.3}, "pictures": False})
-    app = show(trained.page("review"), "Predict")
+    app = trained.page("review")
     (error,) = [one.value for one in app.error]
     assert "does not fit" in error and "beat length" in error and "choose another model" in error
     assert app.button(key="predict").disabled
-    show(app, "Queue")
     assert "No model has read these strips yet" in said(app)
 
 
