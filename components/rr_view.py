@@ -117,13 +117,13 @@ def _summary(beats: pd.DataFrame, scope: str, view: View) -> None:
 
 
 def _scatter(view: View, beats: pd.DataFrame) -> None:
-    said = "strip " + beats["strip"].astype(str) + ", " + (beats["time_ms"] / 1000).map("{:.2f} s".format)
+    strips, times = beats["strip"].to_numpy(), beats["time_ms"].to_numpy()
     figure = rr_figure(
         beats["before"].to_numpy(),
         beats["after"].to_numpy(),
         beats["label"].to_numpy(),
         beat_ids=beats["key"].to_numpy(),
-        words=said.to_numpy(dtype=str),
+        words=lambda rows: [f"strip {strips[row]}, {times[row] / 1000:.2f} s" for row in rows],
         selected=_in_hand(view, beats),
     )
     figure.update_layout(dragmode="lasso")

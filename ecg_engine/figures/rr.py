@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def rr_figure(
     labels: npt.NDArray[np.integer],
     *,
     beat_ids: npt.ArrayLike | None = None,
-    words: npt.ArrayLike | None = None,
+    words: Callable[[npt.NDArray[np.int64]], Sequence[str]] | None = None,
     selected: int | None = None,
     max_points: int = MAX_POINTS,
     height: int = 360,
@@ -40,15 +41,14 @@ def rr_figure(
     labels : int array, shape (n,)
     beat_ids : array_like of int, shape (n,), optional
         ``customdata`` of the points; the row numbers by default.
-    words : array_like of str, shape (n,), optional
-        What stands above the numbers when one points at a beat.
+    words : callable, optional
+        Of some rows, what stands above the numbers when one points at a beat; asked for those that are drawn.
     selected : int, optional
         Beat id to ring; it is always among the points.
     max_points : int
         More are subsampled, each label keeping at least 20; the note says how many of how many are drawn.
     """
     ids = np.arange(len(labels)) if beat_ids is None else np.asarray(beat_ids)
-    told = np.full(len(labels), "") if words is None else np.asarray(words)
     whole = np.flatnonzero(np.isfinite(before) & np.isfinite(after))
     if not len(whole):
         return empty("No beat here has an RR interval on both sides.")
@@ -62,6 +62,7 @@ def rr_figure(
     data.append(_guide([early, early], [low, high], f"early: under {early:.0f} ms", "dash"))
     for label in _ordered(labels[rows]):
         inside = rows[labels[rows] == label]
+        told = [""] * len(inside) if words is None else list(words(inside))
         data.append(_points(before, after, ids, told, inside, label))
     if len(ring):
         data.append(
@@ -225,18 +226,20 @@ def _points(
     before: npt.NDArray[np.floating],
     after: npt.NDArray[np.floating],
     ids: npt.NDArray[Any],
-    words: npt.NDArray[Any],
+    words: Sequence[str],
     rows: npt.NDArray[np.int64],
     label: int,
 ) -> dict[str, Any]:
-    above = "%{customdata[1]}<br>" if words[rows].any() else ""
+    above = "%{customdata[1]}<br>" if any(words) else ""
     return {
         "type": "scatter",
         "mode": "markers",
         "x": before[rows],
         "y": after[rows],
         "name": f"{label_letter(label)} {label_name(label)} ({len(rows):,})",
-        "customdata": [[int(ids[row]), str(words[row]), 60_000 / float(before[row])] for row in rows],
+        "customdata": [
+            [int(ids[row]), text, 60_000 / float(before[row])] for row, text in zip(rows, words, strict=True)
+        ],
         "hovertemplate": f"{above}{label_name(label)}<br>before %{{x:.0f}} ms (%{{customdata[2]:.0f}} bpm)"
         "<br>after %{y:.0f} ms<extra></extra>",
         "marker": {

@@ -153,6 +153,8 @@ def test_a_click_on_a_beat_reads_the_strip_at_that_beat(reader: Reader) -> None:
 
 def test_another_patient(reader: Reader) -> None:
     page = open_all(reader)
+    loaded(page, HERS)
+    inside(page, "it.channel.token = 'worn out'")  # a new one is asked for
     page.locator('[class*="st-key-disclosure_patient"] input').click()
     page.get_by_role("option", name=f"Patient 8 ({HIS} strips)").click()
     reader.rest()

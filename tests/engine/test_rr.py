@@ -95,9 +95,11 @@ def test_the_scatter_says_how_many_it_draws_and_keeps_rare_labels_and_the_beat_i
     before, after = rng.normal(800, 50, n), rng.normal(800, 50, n)
     labels = np.where(np.arange(n) < 12, PVC, NORMAL)
     before[100] = np.nan
-    figure = rr_figure(before, after, labels, beat_ids=np.arange(n) + 7, selected=15_007, max_points=1000)
+    figure = rr_figure(before, after, labels, beat_ids=np.arange(n) + 7, selected=15_007, max_points=1000,
+                       words=lambda rows: [f"beat {row}" for row in rows])  # fmt: skip
     points = {trace.name.split(" (")[0]: trace for trace in figure.data if trace.mode == "markers"}
     assert len(points["V PVC"].x) == 12, "none of the few is left out"
+    assert all(text == f"beat {id - 7}" for id, text, _ in points["V PVC"].customdata)
     drawn = {id for trace in points.values() if trace.customdata is not None for id, *_ in trace.customdata}
     assert 15_007 in drawn and points["in hand"].x[0] == before[15_000]
     words = figure.layout.annotations[0].text
