@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg_engine.arrhythmia.fibrillation import Irregularity, af_probability, coherence, irregularity
 from ecg_engine.arrhythmia.references import (
     BEFORE,
     QRS,
@@ -39,6 +40,8 @@ MORPHOLOGY = (
     "t_like_strip",
     "difference_strip",
     "difference_patient",
+    "more_than_strip",
+    "more_than_patient",
     "amplitude_strip",
     "amplitude_patient",
     "width_strip",
@@ -73,7 +76,7 @@ TIMING = (
     "early_wide",
 )
 
-RHYTHM = ("jitter", "irregular_share", "p_coherence", "p_size", "usual_rr")
+RHYTHM = ("jitter", "steps_unlike", "pairs_unlike", "p_coherence", "p_size", "usual_rr", "af")
 """One value a strip: is the rhythm of its ordinary beats irregular, and do P waves stand before them?"""
 
 COLUMNS = MORPHOLOGY + TIMING + RHYTHM
@@ -94,10 +97,12 @@ S_COLUMNS = (
     "early_unlike",
     "early_guarded",
     "qrs_like_strip",
+    "more_than_strip",
     "p_like_strip",
     "width_strip",
     "jitter",
-    "irregular_share",
+    "pairs_unlike",
+    "af",
 )
 """What a supraventricular ectopic is known by: early within its strip, narrow, and in a rhythm that is regular else.
 No column that only tells strips or patients apart: those would be learned as short cuts from labels of strips."""
@@ -120,19 +125,20 @@ class Context:
     pictures : float32 (n, 3, 94)
         The beat, the beat less its strip's reference, and less its patient's; at 125 Hz, in units of the patient's
         reference, its main deflection upwards.
-    jitter, irregular_share, p_coherence, p_size, usual_rr : float32 (s,)
-        See ``RHYTHM``; NaN where a strip has too few beats to say.
-    qrs_like_strip : float32 (n,)
+    jitter, steps_unlike, pairs_unlike, p_coherence, p_size, usual_rr, af : float32 (s,)
+        See ``RHYTHM`` and :mod:`ecg_engine.arrhythmia.fibrillation`; NaN where a strip has too few beats to say.
     """
 
     values: Floats
     names: tuple[str, ...]
     pictures: Floats
     jitter: Floats
-    irregular_share: Floats
+    steps_unlike: Floats
+    pairs_unlike: Floats
     p_coherence: Floats
     p_size: Floats
     usual_rr: Floats
+    af: Floats
 
     def column(self, name: str) -> Floats:
         """One column, float32 (n,)."""
@@ -165,11 +171,11 @@ def describe(beats: CutBeats, references: References) -> Context:
     timing, strips = _timing(beats, ordinary, shape)
     rhythm = _atria(beats, references, to_strip, ordinary)
     strips.update(rhythm)
+    strips["af"] = af_probability(strips["steps_unlike"], strips["pairs_unlike"], strips["p_coherence"])
     columns = {**shape, **timing}
     for name in RHYTHM:
         columns[name] = np.nan_to_num(strips[name])[beats.strip]
-    calm = np.exp(-columns["jitter"] / 0.06)
-    columns["early_guarded"] = columns["early"] * calm
+    columns["early_guarded"] = columns["early"] * (1 - columns["af"])
     names = (*COLUMNS, "early_guarded")
     values = np.stack([columns[name] for name in names], axis=1).astype(np.float32)
     pictures = _pictures(to_strip, to_patient, strip_ref, patient_ref)
@@ -209,6 +215,11 @@ def _shape(
         "inside_before": beats.inside[:, 0],
         "inside_after": beats.inside[:, 1],
     }
+    # a difference tells more where beats differ little else, and less on a noisy strip
+    out["more_than_strip"] = out["difference_strip"] - _medians(out["difference_strip"], beats.strip)
+    out["more_than_patient"] = out["difference_patient"] - _medians(
+        out["difference_patient"], beats.patient[beats.strip]
+    )
     unit = unit_qrs(to_strip)
     along = np.zeros(len(beats), dtype=np.float32)
     along[1:] = np.where(np.diff(beats.strip) == 0, _dot(unit[1:], unit[:-1]), 0.0)
@@ -224,7 +235,7 @@ def _timing(
     pre = np.full(n, np.nan)
     pre[1:] = np.where(np.diff(beats.strip) == 0, np.diff(beats.r_sec), np.nan)
     post = np.append(pre[1:], np.nan)[:n]
-    strips = {name: np.full(count, np.nan, dtype=np.float32) for name in ("jitter", "irregular_share", "usual_rr")}
+    strips = {name: np.full(count, np.nan, dtype=np.float32) for name in (*Irregularity._fields, "usual_rr")}
     late, local = np.full(count, np.nan), np.full(n, np.nan)
     bounds = beats.bounds
     for row in range(count):
@@ -239,9 +250,10 @@ def _timing(
         late[row] = np.quantile(usual, 0.75)
         for i in range(1, len(rr)):  # what the beat could have expected from the intervals before it
             local[first + 1 + i] = np.median(rr[max(0, i - 4) : i])
-        strips["jitter"][row], strips["irregular_share"][row] = irregularity(rr, good)
+        for name, value in irregularity(rr, good)._asdict().items():
+            strips[name][row] = value
     usual_of = strips["usual_rr"].astype(np.float64)
-    patient_rr = _patient_median(usual_of, beats.patient)[beats.patient[beats.strip]]
+    patient_rr = _medians(usual_of, beats.patient)[beats.strip]
     usual_beat, late_beat = usual_of[beats.strip], late[beats.strip]
     local = np.where(np.isnan(local), usual_beat, local)
     pre_usual = _ratio(pre, usual_beat)
@@ -268,48 +280,12 @@ def _timing(
     return out, strips
 
 
-def irregularity(rr: NDArray[np.float64], ordinary: NDArray[np.bool_]) -> tuple[float, float]:
-    """How irregular the rhythm of ordinary beats is; a lone ectopic and its pause do not count as irregular.
-
-    Parameters
-    ----------
-    rr : float64 (k - 1,)
-        Intervals between successive beats, seconds.
-    ordinary : bool (k,)
-        Which beats look like the reference.
-
-    Returns
-    -------
-    jitter : float
-        Median of |difference of successive intervals| / their mean, over stretches of three ordinary beats.
-    irregular_share : float
-        Share of them over 8 %.
-    Both are NaN with fewer than 3 such stretches.
-    """
-    if len(rr) < 2:
-        return float("nan"), float("nan")
-    step = 2 * np.abs(np.diff(rr)) / (rr[1:] + rr[:-1])
-    step = step[ordinary[2:] & ordinary[1:-1] & ordinary[:-2]]
-    if len(step) < 3:
-        return float("nan"), float("nan")
-    return float(np.median(step)), float(np.mean(step > 0.08))
-
-
 def _atria(beats: CutBeats, references: References, to_strip: Floats, ordinary: NDArray[np.bool_]) -> dict[str, Floats]:
     """Are the stretches before ordinary QRS complexes alike, and is there something in them?"""
-    count = len(beats.patient)
-    part = to_strip[:, P_WAVE] - to_strip[:, P_WAVE].mean(axis=1, keepdims=True)
-    unit = part / (np.linalg.norm(part, axis=1, keepdims=True) + np.float32(1e-6))
-    chosen = ordinary & (beats.inside[:, 0] > 0.8)
-    strip = beats.strip[chosen]
-    number = np.bincount(strip, minlength=count).astype(np.float64)
-    total = np.zeros((count, unit.shape[1]))
-    np.add.at(total, strip, unit[chosen])
-    # mean correlation of all pairs, from the length of the sum of unit vectors
-    pairs = np.where(number >= 3, number * (number - 1), np.nan)
-    coherence = ((total**2).sum(axis=1) - number) / pairs
+    whole = ordinary & (beats.inside[:, 0] > 0.8)
+    alike = coherence(to_strip[whole, P_WAVE], beats.strip[whole], len(beats.patient))
     size = _ratio(_spread(references.strip, P_WAVE), _height(references.strip) + np.float32(1e-6), cap=8.0)
-    return {"p_coherence": coherence.astype(np.float32), "p_size": size}
+    return {"p_coherence": alike, "p_size": size}
 
 
 def _pictures(to_strip: Floats, to_patient: Floats, strip_ref: Floats, patient_ref: Floats) -> Floats:
@@ -365,11 +341,12 @@ def _ratio(a: NDArray[np.floating], b: NDArray[np.floating], cap: float = _CAP) 
     return np.clip(value, -cap, cap).astype(np.float32)
 
 
-def _patient_median(values: NDArray[np.float64], patient: NDArray[np.int64]) -> NDArray[np.float64]:
-    out = np.full(int(patient.max(initial=-1)) + 1, np.nan)
-    order = np.argsort(patient, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(patient[order])) + 1) if len(order) else []:
+def _medians(values: NDArray[np.floating], group: NDArray[np.int64]) -> Floats:
+    """Median of the known values in each row's group, for each row; NaN where a group has none."""
+    out = np.full(len(values), np.nan, dtype=np.float32)
+    order = np.argsort(group, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if len(order) else []:
         known = values[rows][np.isfinite(values[rows])]
         if len(known):
-            out[patient[rows[0]]] = np.median(known)
+            out[rows] = np.median(known)
     return out

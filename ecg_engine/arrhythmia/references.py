@@ -92,6 +92,10 @@ class References:
     strip_support: NDArray[np.float32]
     patient: NDArray[np.float32]
 
+    def of_strips(self, rows: NDArray[np.integer]) -> References:
+        """References for strips that are copies of these rows."""
+        return References(self.strip[rows], self.strip_support[rows], self.patient)
+
 
 def patient_numbers(patient_id: NDArray[Any]) -> NDArray[np.int64]:
     """Number patients from 0 in order of appearance; every strip without a patient (-1) is its own; int64 (s,)."""

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ecg_engine.arrhythmia.context import describe, irregularity
+from ecg_engine.arrhythmia.context import describe
+from ecg_engine.arrhythmia.fibrillation import irregularity
 from ecg_engine.arrhythmia.references import (
     ALIKE,
     LENGTH,
@@ -135,6 +136,8 @@ def test_real_ectopics_are_early_or_unlike(real_data: Path) -> None:
     assert np.median(early[aami == "N"]) < 0.03
     assert np.median(early[aami == "V"]) > 0.2
     fibrillation = few.strips.label == 5
+    assert np.mean(few.context.af[fibrillation] > 0.5) > 0.9
+    assert np.mean(few.context.af[few.strips.label == 0] > 0.5) < 0.02
     assert np.nanmedian(few.context.jitter[fibrillation]) > 0.12
     assert np.nanmedian(few.context.p_coherence[fibrillation]) < 0.2
     assert np.nanmedian(few.context.p_coherence[few.strips.label == 0]) > 0.7
