@@ -52,7 +52,7 @@ def numbers(view: View, prototype: int) -> None:
     """Size, purity, noise and RR of the chosen one, and why it is suspicious."""
     values = view.values(prototype) or {}
     before, after = float(values["rr_prev_mean"]), float(values["rr_next_mean"])
-    rows = member_rows(view.index, prototype)
+    rows = member_rows(view.index, prototype, view.effective)
     patients = view.run.metadata["patient_id"].to_numpy()[rows]
     why = reasons(values["reasons"])
     st.markdown(
@@ -102,7 +102,7 @@ def overlay(view: View, prototype: int) -> None:
 
 def mix_bar(view: View, prototype: int) -> None:
     """All labels among the members as one bar, with the numbers beside it."""
-    rows = member_rows(view.index, prototype)
+    rows = member_rows(view.index, prototype, view.effective)
     mix = mix_of(view.effective, rows)
     unlabelled = len(rows) - sum(count for _, count in mix)
     parts: Sequence[tuple[int, int]] = [*mix, *([(UNLABELLED, unlabelled)] if unlabelled else [])]
@@ -132,7 +132,7 @@ def _share(share: float) -> str:
 def labelling(view: View, prototype: int) -> None:
     """Label the whole prototype, take that back, and what came of it."""
     said = _decided(view, prototype)
-    own = int(np.sum(view.effective.source[member_rows(view.index, prototype)] == BEAT))
+    own = int(np.sum(view.effective.source[member_rows(view.index, prototype, view.effective)] == BEAT))
     title, back = st.columns([0.7, 0.3], vertical_alignment="center")
     title.markdown("**Label all its beats**")
     back.button("Undo", shortcut=UNDO, icon=":material/undo:", on_click=attempt, args=(undo,), key="prototype_undo",
@@ -172,7 +172,7 @@ def _label(view: View, prototype: int, label: int) -> str:
 def origins(view: View, prototype: int) -> None:
     """Strips and patients of the members; a click opens the strip."""
     table = member_origins(view.run, view.index, view.effective, prototype)
-    patients = view.run.metadata["patient_id"].to_numpy()[member_rows(view.index, prototype)]
+    patients = view.run.metadata["patient_id"].to_numpy()[member_rows(view.index, prototype, view.effective)]
     st.markdown(f"**From {len(table):,} strips of {_patients(patients)}.** Click a row to read the strip.")
     rows = table["source_row"].to_numpy()
     shown = table.assign(share=table["share"] * 100, patient_id=table["patient_id"].map(_patient))
@@ -218,6 +218,8 @@ def examples(view: View, prototype: int) -> None:
     """Members from the most typical to the least, to open or to make seeds of."""
     wave = view.run.prototype_waves[prototype]
     rows = _examples(view.row.id, str(session.store().folder), prototype)
+    there = rows[~view.effective.deleted[rows]]
+    rows = there if len(there) else rows
     seeds = dict(zip(view.effective.seeds["beat_global_id"], view.effective.seeds["label_name"], strict=True))
     table = view.run.metadata
     ids = table["beat_global_id"].to_numpy()[rows].tolist()

@@ -64,7 +64,7 @@ def _out_of_date(row: RunRow, beats: int, files: set[str], waiting: bool, again:
     said = []
     if beats:
         verb = "has" if beats == 1 else "have"
-        said.append(f"{many(beats, 'beat')} {verb} another label or noise flag by decisions made since.")
+        said.append(f"{many(beats, 'beat')} {verb} another label, noise flag or R-peak by decisions made since.")
     if files - set(row.files):
         said.append(f"{many(len(files - set(row.files)), 'file')} came after it.")
     if set(row.files) - files:

@@ -263,7 +263,9 @@ def told(effective: Effective) -> tuple[dict[str, Any], list[dict[str, Any]], se
     return rows, added, {one.decision.id for one in effective.unmatched}
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(steps=_histories(), data=st.data())
 def test_the_same_holds_in_any_order_and_number_of_sendings(
     store: Store, steps: list[tuple[tuple[str, str, str | None], int | None]], data: st.DataObject
@@ -280,7 +282,7 @@ def test_the_same_holds_in_any_order_and_number_of_sendings(
     assert told(effective_labels(the_run(), kept)) == expected(made)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=_histories(), order=st.randoms(use_true_random=False))
 def test_what_holds_goes_by_the_rule_whatever_the_order(
     steps: list[tuple[tuple[str, str, str | None], int | None]], order: Any
