@@ -10,8 +10,12 @@ export const labelName = (look, id) => look.labels.find((one) => one.id === id)?
 
 export const labelId = (look, name) => look.labels.find((one) => one.name === name)?.id ?? null;
 
-/** The beat of an item, or null for a strip. */
-export const beatOf = (item, strip) => (item.kind === "beat" && strip ? strip.beats[item.beat] || null : null);
+/** The beat of an item, or null for a strip. By its anchor: its place changes with R-peaks that are added before it. */
+export const beatOf = (item, strip) => {
+  if (item.kind !== "beat" || !strip) return null;
+  const anchor = Number(item.key.split(":")[2]);
+  return strip.beats.find((beat) => beat.anchor === anchor) || strip.beats[item.beat] || null;
+};
 
 const nowOf = (item, strip, look) => {
   const beat = beatOf(item, strip);

@@ -51,6 +51,16 @@ export class Queue {
     return fresh;
   }
 
+  /** Items from an earlier visit that the server no longer gives us are gone: settled or taken by others meanwhile. */
+  keepOnly(header) {
+    const given = new Set((header.items || []).map((item) => item.key));
+    const at = this.at;
+    this.items = this.items.filter((item) => given.has(item.key) || this.settled(item.key));
+    this.byKey = new Map(this.items.map((item) => [item.key, item]));
+    // What was settled here, and stands open at the server again, was undone elsewhere; merge() has opened it.
+    this.at = this.byKey.has(at) && !this.settled(at) ? at : this.firstOpen()?.key ?? null;
+  }
+
   forget() {
     if (this.strips.size <= STRIPS_KEPT) return;
     const needed = new Set(this.items.filter((item) => !this.settled(item.key)).map((item) => item.strip));
@@ -111,6 +121,21 @@ export class Queue {
     this.last = this.at;
     this.at = following?.key ?? null; // null: nothing is left here
     return following;
+  }
+
+  /** Settle what own decisions settle that the server did not know of when it sent the items: from before a reload, say. */
+  said(decisions) {
+    const undone = new Set(decisions.map((made) => made.undoes).filter(Boolean));
+    let inHand = false;
+    for (const made of decisions) {
+      const item = this.byKey.get(made.target);
+      if (!item || this.settled(item.key) || made.undoes || undone.has(made.id) || made.new === null) continue;
+      const settles = item.kind === "strip" ? ["label", "unsure"] : ["label", "noise", "refined", "unsure"];
+      if (!settles.includes(made.field)) continue;
+      this.steps.set(item.key, { decisions: [made], words: "", kept: made.kept });
+      inHand ||= item.key === this.at;
+    }
+    if (inHand) this.at = this.next()?.key ?? null;
   }
 
   /** Open again what some decisions settled. Returns the keys. */

@@ -8,7 +8,7 @@ const POLL = 10_000; // where all that is left is in other hands
 export class Supply {
   /** `changed()` is called when something came in; `lost(count)` when others hold items that were here. */
   constructor({ changed, lost }) {
-    Object.assign(this, { changed, lost, queue: null, busy: false, error: "", shapes: { run: "", list: [] } });
+    Object.assign(this, { changed, lost, queue: null, busy: false, anew: false, known: () => {}, error: "", shapes: { run: "", list: [] } });
     this.beat = setInterval(() => this.renew(), RENEW);
     this.poll = setInterval(() => {
       if (!this.queue || this.queue.more || this.queue.open().length) return;
@@ -19,30 +19,40 @@ export class Supply {
     window.addEventListener("pagehide", this.onHide);
   }
 
-  /** Serve another queue. Resolves when what it held before is this tab's again, or gone. */
-  async open(channel, ask, queue) {
-    Object.assign(this, { channel, ask, queue });
-    if (queue.open().length) await this.renew();
-    this.fetch();
+  /** Serve another queue, anew: what it held before may be settled or in other hands by now. Resolves when that is known. */
+  open(channel, ask, queue) {
+    Object.assign(this, { channel, ask, queue, anew: true });
     this.fetchShapes(ask.run);
+    return new Promise((known) => {
+      this.known = known;
+      this.fetch();
+    });
   }
 
   /** What stays ours: open items, and those whose answers the server has not kept yet. */
   held() { return this.queue ? this.queue.items.filter((item) => this.queue.mine(item.key)).map((item) => item.key) : []; }
 
   async fetch() {
-    const { queue, channel, ask } = this;
-    if (!queue || !queue.hungry || this.busy) return;
+    const { queue, channel, ask, anew } = this;
+    if (!queue || !(queue.hungry || anew) || this.busy) return;
     this.busy = true;
     clearTimeout(this.timer);
+    const have = this.held().filter((key) => !anew || queue.settled(key));
+    const strips = anew ? [] : [...queue.strips.keys()];
     try {
       const tab = (this.tab = await channel.tab);
       const frame = await channel.fetchFrame("items",
-        { queue: ask, tab, count: PAGE, have: this.held(), strips: [...queue.strips.keys()] });
+        { queue: ask, tab, count: PAGE, have, strips });
       const first = !queue.asked;
       queue.merge(frame);
+      if (anew) queue.keepOnly(frame.header);
       this.error = "";
-      if (queue === this.queue) this.changed(first);
+      queue.said(channel.since(frame.header.version));
+      if (queue === this.queue) {
+        if (anew) this.anew = false;
+        this.changed(first);
+        this.known();
+      }
     } catch (error) {
       this.error = error.message;
       if (queue === this.queue) this.changed(false);
@@ -56,7 +66,7 @@ export class Supply {
   async renew() {
     const { queue, channel } = this;
     const have = this.held();
-    if (!have.length) return;
+    if (!have.length || this.anew) return;
     try {
       const { held } = await channel.fetchJson("leases", { tab: await channel.tab, have });
       // Items that came in meanwhile were not asked about.

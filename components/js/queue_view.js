@@ -200,8 +200,9 @@ export const createView = (root, look, does) => {
     root.classList.toggle("waiting", !strip || !ready);
     facts.textContent = strip && item.kind === "strip" ? factsOf(strip) : "";
     if (strip) {
-      const here = beat ? `beat ${item.beat + 1} of ${strip.beats.length}` : "the whole strip";
-      const view = { ...data.paper, selected: beat ? item.beat : -1, title: `${titleOf(strip, look)} · ${here}` };
+      const at = beat ? strip.beats.indexOf(beat) : -1;
+      const here = beat ? `beat ${at + 1} of ${strip.beats.length}` : "the whole strip";
+      const view = { ...data.paper, selected: at, title: `${titleOf(strip, look)} · ${here}` };
       paper.draw(strip, view);
       const label = item.suggestion ?? (beat ? beat.label : null);
       shapes.draw(strip, beat, label, known, data.paper.window);

@@ -62,7 +62,7 @@ class Desk {
       channel.on("kept", ({ ids, version }) => { this.queue?.kept(ids, version); this.rest(); this.tell(); }),
       channel.on("waiting", () => this.tell()),
       channel.on("trouble", () => this.tell()),
-      channel.on("adopted", () => { this.rest(); this.draw(); }),
+      channel.on("adopted", ({ decisions }) => { this.queue?.said(decisions); this.rest(); this.draw(); }),
       channel.on("refused", (refused) => {
         this.queue?.reopen(refused.map((one) => one.id));
         this.draw();
@@ -194,7 +194,8 @@ class Desk {
   }
 
   named(item, strip) {
-    return item.kind === "strip" ? `Strip ${strip.number}` : `Beat ${item.beat + 1} of strip ${strip.number}`;
+    const at = strip.beats.indexOf(beatOf(item, strip));
+    return item.kind === "strip" ? `Strip ${strip.number}` : `Beat ${at + 1} of strip ${strip.number}`;
   }
 
   say(words) { this.view.say(words); }
