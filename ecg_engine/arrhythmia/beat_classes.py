@@ -103,6 +103,12 @@ class BeatModel:
                     total[start : start + 8192] += torch.softmax(net(*part), 1).numpy()
         return total / np.float32(max(len(self.nets), 1))
 
+    def symbol_probabilities(self, examples: Examples) -> NDArray[np.float32]:
+        """Probability of N, S, V and F for each beat, own classes counted as what they act as; float32 (n, 4)."""
+        p = self.probabilities(examples)
+        acts_as = np.array(self.acts_as)
+        return np.stack([p[:, acts_as == k].sum(axis=1) for k in range(len(SYMBOLS))], axis=1)
+
     def state(self) -> dict[str, Any]:
         """What :meth:`from_state` needs: plain values and tensors, safe to load with ``weights_only``."""
         nets = [{"kind": type(net).__name__, "weights": net.state_dict()} for net in self.nets]

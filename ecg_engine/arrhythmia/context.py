@@ -149,7 +149,7 @@ class Context:
         return self.values[:, [self.names.index(name) for name in names]]
 
 
-def describe(beats: CutBeats, references: References) -> Context:
+def describe(beats: CutBeats, references: References, patient_rr: Floats | None = None) -> Context:
     """Compare all beats with their references.
 
     Parameters
@@ -157,6 +157,8 @@ def describe(beats: CutBeats, references: References) -> Context:
     beats : CutBeats
     references : References
         Of the same beats.
+    patient_rr : float32 (p,), optional
+        Usual interval of each patient in seconds where it is known from other strips; else it is taken from these.
 
     Returns
     -------
@@ -168,7 +170,7 @@ def describe(beats: CutBeats, references: References) -> Context:
     to_patient = shifted(beats.waves, best_shift(beats.waves, patient_ref))
     shape = _shape(beats, references, strip_ref, patient_ref, to_strip, to_patient)
     ordinary = (shape["qrs_like_strip"] > 0.85) & (np.abs(shape["amplitude_strip"]) < 0.5)
-    timing, strips = _timing(beats, ordinary, shape)
+    timing, strips = _timing(beats, ordinary, shape, patient_rr)
     rhythm = _atria(beats, references, to_strip, ordinary)
     strips.update(rhythm)
     strips["af"] = af_probability(strips["steps_unlike"], strips["pairs_unlike"], strips["p_coherence"])
@@ -229,7 +231,7 @@ def _shape(
 
 
 def _timing(
-    beats: CutBeats, ordinary: NDArray[np.bool_], shape: dict[str, Floats]
+    beats: CutBeats, ordinary: NDArray[np.bool_], shape: dict[str, Floats], patient_rr: Floats | None
 ) -> tuple[dict[str, Floats], dict[str, Floats]]:
     n, count = len(beats), len(beats.patient)
     pre = np.full(n, np.nan)
@@ -253,7 +255,7 @@ def _timing(
         for name, value in irregularity(rr, good)._asdict().items():
             strips[name][row] = value
     usual_of = strips["usual_rr"].astype(np.float64)
-    patient_rr = _medians(usual_of, beats.patient)[beats.strip]
+    of_patient = _medians(usual_of, beats.patient) if patient_rr is None else patient_rr[beats.patient]
     usual_beat, late_beat = usual_of[beats.strip], late[beats.strip]
     local = np.where(np.isnan(local), usual_beat, local)
     pre_usual = _ratio(pre, usual_beat)
@@ -268,7 +270,7 @@ def _timing(
         "post_over_usual": _ratio(post, usual_beat),
         "pre_over_post": _ratio(pre, post),
         "both_over_usual": _ratio(pre + post, 2 * usual_beat),
-        "pre_over_patient": _ratio(pre, patient_rr),
+        "pre_over_patient": _ratio(pre, of_patient[beats.strip]),
         "previous_pre_over_usual": previous.astype(np.float32),
         "next_pre_over_usual": following.astype(np.float32),
         "pre_unknown": np.isnan(pre).astype(np.float32),

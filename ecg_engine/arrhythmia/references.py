@@ -217,12 +217,14 @@ def shifted(waves: NDArray[np.float32], shift: NDArray[np.int64]) -> NDArray[np.
     return np.take_along_axis(waves, index, axis=1)
 
 
-def find_references(beats: CutBeats) -> References:
+def find_references(beats: CutBeats, patient: NDArray[np.float32] | None = None) -> References:
     """Reference of each strip and each patient.
 
     Parameters
     ----------
     beats : CutBeats
+    patient : float32 (p, LENGTH), optional
+        References of the patients where they are known already.
 
     Returns
     -------
@@ -239,18 +241,20 @@ def find_references(beats: CutBeats) -> References:
         choices.append(None if alike is None else (alike, _support(alike, voice[part])))
         if choices[-1] is not None:
             strip[row], support[row] = _typical(beats.waves[part], *choices[-1])
-    patients = int(beats.patient.max(initial=-1)) + 1
-    patient = np.zeros((patients, LENGTH), dtype=np.float32)
+    given = patient is not None
+    if patient is None:
+        patient = np.zeros((int(beats.patient.max(initial=-1)) + 1, LENGTH), dtype=np.float32)
     order = np.argsort(beats.patient, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(beats.patient[order])) + 1) if count else []:
         seen = rows[support[rows] > 0]
         if not len(seen):
             continue
-        voters = seen[np.unique(np.linspace(0, len(seen) - 1, min(len(seen), MAX_STRIPS)).astype(int))]
-        alike = correlations(strip[voters], strip[voters])
-        patient[beats.patient[rows[0]]], _ = _typical(strip[voters], alike, _support(alike, support[voters]))
-        if len(seen) == 1:
-            continue
+        if not given:
+            voters = seen[np.unique(np.linspace(0, len(seen) - 1, min(len(seen), MAX_STRIPS)).astype(int))]
+            alike = correlations(strip[voters], strip[voters])
+            patient[beats.patient[rows[0]]], _ = _typical(strip[voters], alike, _support(alike, support[voters]))
+            if len(seen) == 1:
+                continue
         own = patient[beats.patient[rows[0]]][None]
         for row in seen:
             part = slice(bounds[row], bounds[row + 1])

@@ -1,4 +1,4 @@
-"""The nets that look at a beat: two small towers on its columns, and convolutions over its pictures (issue 4, item 3)."""
+"""The nets that look at a beat: two small towers on its columns, and convolutions over its pictures (issue 4)."""
 
 from __future__ import annotations
 

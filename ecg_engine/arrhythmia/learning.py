@@ -1,0 +1,169 @@
+"""Learning beats from a study: its strips, then what can be made of them, in two rounds (issue 4, item 3).
+
+The first round learns from the labels of strips and from ordinary strips moved in time. It then knows which beats of
+the strips labelled as ventricular are so for certain, and the second round also learns from those beats set into other
+patients' strips.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ecg_engine.arrhythmia.beat_classes import BeatModel, FitConfig, fit
+from ecg_engine.arrhythmia.context import Context, describe
+from ecg_engine.arrhythmia.examples import Examples, join
+from ecg_engine.arrhythmia.references import CutBeats, References, find_references
+from ecg_engine.arrhythmia.retiming import retimed
+from ecg_engine.arrhythmia.runs import V, beats_given_label
+from ecg_engine.arrhythmia.transplants import find_donors, transplanted
+from ecg_engine.labels import UNLABELLED
+from ecg_engine.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class Study:
+    """Strips to learn from or to classify.
+
+    Attributes
+    ----------
+    beats : CutBeats
+    references : References
+    context : Context
+    labels : int64 (s,)
+        Effective label of each strip, -999 where there is none.
+    known : int64 (n,)
+        Label id of beats that a reader labelled, -999 elsewhere.
+    weight : float32 (n,)
+    """
+
+    beats: CutBeats
+    references: References
+    context: Context
+    labels: NDArray[np.int64]
+    known: NDArray[np.int64]
+    weight: NDArray[np.float32]
+
+    @classmethod
+    def of(
+        cls,
+        beats: CutBeats,
+        labels: NDArray[np.integer] | None = None,
+        known: NDArray[np.integer] | None = None,
+        weight: NDArray[np.floating] | None = None,
+    ) -> Study:
+        """Find references and describe the beats."""
+        references = find_references(beats)
+        return cls(
+            beats,
+            references,
+            describe(beats, references),
+            np.full(len(beats.patient), UNLABELLED) if labels is None else np.asarray(labels, dtype=np.int64),
+            np.full(len(beats), UNLABELLED) if known is None else np.asarray(known, dtype=np.int64),
+            np.ones(len(beats), dtype=np.float32) if weight is None else np.asarray(weight, dtype=np.float32),
+        )
+
+    @property
+    def examples(self) -> Examples:
+        """What the nets take in."""
+        return Examples.of(self.beats, self.context, self.labels, self.known, self.weight)
+
+
+@dataclass(frozen=True)
+class LearnConfig:
+    """How much is made of a study's strips.
+
+    Attributes
+    ----------
+    fit : FitConfig
+    moved, set_in : float
+        Copies of ordinary strips with beats moved in time, and with ectopics set in, for each ordinary strip.
+    made_weight : float
+        Weight of a beat of these copies against one strip's label.
+    """
+
+    fit: FitConfig = field(default_factory=FitConfig)
+    moved: float = 0.15
+    set_in: float = 0.15
+    made_weight: float = 0.5
+
+
+def learn(study: Study, config: LearnConfig | None = None, progress: Progress = silent) -> BeatModel:
+    """Learn classes of beats.
+
+    Parameters
+    ----------
+    study : Study
+    config : LearnConfig, optional
+    progress : Progress, optional
+
+    Returns
+    -------
+    BeatModel
+
+    Raises
+    ------
+    InputError
+        If nothing is said about any beat.
+    """
+    config = config or LearnConfig()
+    given = study.examples
+    moved = moved_examples(study, config)
+    first = replace(config.fit, members=1, use_cnn=False, epochs=max(1, config.fit.epochs // 2))
+    early = fit(join([given, moved]), first, lambda text, share: progress(text, 0.2 * share))
+    made = set_in_examples(study, early, config)
+    parts = [given, moved] if made is None else [given, moved, made]
+    return fit(join(parts), config.fit, lambda text, share: progress(text, 0.2 + 0.8 * share))
+
+
+def moved_examples(study: Study, config: LearnConfig) -> Examples:
+    """Copies of ordinary strips with their beats moved in time."""
+    more = retimed(study.beats, study.labels, config.moved, config.fit.seed)
+    context = describe(more.beats, study.references.of_strips(more.source))
+    silent_labels = np.full(len(more.source), UNLABELLED)
+    weight = np.full(len(more.beats), config.made_weight, dtype=np.float32)
+    every = Examples.of(more.beats, context, silent_labels, more.known, weight)
+    return every.strips(np.arange(len(study.labels), len(more.source)))
+
+
+def set_in_examples(study: Study, model: BeatModel, config: LearnConfig) -> Examples | None:
+    """Copies of ordinary strips with certain ventricular beats set in; None where there are none."""
+    ventricular = given_labels(model, study.examples)[:, V]
+    donors = find_donors(study.beats, study.labels, ventricular, study.context.column("qrs_like_strip"))
+    made = transplanted(study.beats, study.references, study.labels, donors, config.set_in, config.fit.seed)
+    if made is None:
+        return None
+    references = find_references(made.beats, study.references.patient)
+    context = describe(made.beats, references, _usual_of_patients(study))
+    weight = np.full(len(made.beats), config.made_weight, dtype=np.float32)
+    return Examples.of(made.beats, context, np.full(len(made.source), UNLABELLED), made.known, weight)
+
+
+def given_labels(model: BeatModel, examples: Examples) -> NDArray[np.float32]:
+    """Probabilities of N, S, V, F of each beat, the labels of the strips being true; float32 (n, 4)."""
+    p = model.symbol_probabilities(examples)
+    counts = np.diff(examples.bounds)
+    place = np.where(
+        np.arange(max(int(counts.max(initial=0)), 1)) < counts[:, None],
+        examples.bounds[:-1, None] + np.arange(max(int(counts.max(initial=0)), 1)),
+        -1,
+    )
+    log_p = torch.from_numpy(np.log(np.maximum(p[place], 1e-9)))
+    post = beats_given_label(log_p, torch.from_numpy(counts), torch.from_numpy(examples.labels))
+    out = p.copy()
+    out[place[place >= 0]] = post.numpy()[place >= 0]
+    return out
+
+
+def _usual_of_patients(study: Study) -> NDArray[np.float32]:
+    """Usual interval of each patient, seconds, float32 (p,); NaN where it is not known."""
+    count = len(study.references.patient)
+    out = np.full(count, np.nan, dtype=np.float32)
+    for number in range(count):
+        own = study.context.usual_rr[study.beats.patient == number]
+        if np.isfinite(own).any():
+            out[number] = np.nanmedian(own)
+    return out

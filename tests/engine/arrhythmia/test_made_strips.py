@@ -1,0 +1,91 @@
+"""Strips made of others: beats moved in time, ectopics set in; and learning from them in two rounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecg_engine.arrhythmia.beat_classes import FitConfig
+from ecg_engine.arrhythmia.context import describe
+from ecg_engine.arrhythmia.learning import LearnConfig, Study, given_labels, learn, moved_examples, set_in_examples
+from ecg_engine.arrhythmia.references import find_references
+from ecg_engine.arrhythmia.retiming import PLAIN_LABELS, retimed
+from ecg_engine.arrhythmia.transplants import find_donors, transplanted
+from tests.engine.arrhythmia.small import small
+
+QUICK = LearnConfig(FitConfig(epochs=20, members=1, use_cnn=False, batch=64), moved=0.4, set_in=0.4)
+
+
+@pytest.fixture(scope="module")
+def study(real_data: Path) -> Study:
+    few = small(real_data)
+    none = np.full(len(few.beats), -999)
+    weight = np.ones(len(few.beats), dtype=np.float32)
+    return Study(few.beats, few.references, few.context, few.strips.label.astype(np.int64), none, weight)
+
+
+def test_moved_beats_are_those_that_come_before_their_time(study: Study) -> None:
+    more = retimed(study.beats, study.labels, share=0.5, seed=1)
+    given = len(study.labels)
+    assert np.isin(study.labels[more.source[given:]], PLAIN_LABELS).all()
+    assert np.array_equal(more.source[:given], np.arange(given))
+    assert np.array_equal(more.beats.r_sec[: len(study.beats)], study.beats.r_sec)
+    assert (more.known[: len(study.beats)] == -999).all()
+    same_strip = np.diff(more.beats.strip) == 0
+    assert np.diff(more.beats.r_sec)[same_strip].min() > 0.15
+    context = describe(more.beats, study.references.of_strips(more.source))
+    pre = context.column("pre_over_patient")
+    known_pre = context.column("pre_unknown") == 0
+    assert np.median(pre[(more.known == 1) & known_pre]) < -0.25
+    assert np.median(np.abs(pre[(more.known == 0) & known_pre])) < 0.15
+    copies = np.arange(len(more.source)) >= given
+    assert np.mean(context.af[copies] > 0.5) < 0.2  # their P waves are those of sinus rhythm
+
+
+def test_the_same_seed_moves_the_same_beats(study: Study) -> None:
+    first, second = retimed(study.beats, study.labels, 0.2, 5), retimed(study.beats, study.labels, 0.2, 5)
+    assert np.array_equal(first.beats.r_sec, second.beats.r_sec)
+    assert not np.array_equal(retimed(study.beats, study.labels, 0.2, 6).source, first.source)
+
+
+def test_set_in_beats_are_unlike_their_hosts_and_fusion_beats_lie_between(real_data: Path, study: Study) -> None:
+    truth = (small(real_data).aami == "V").astype(float)
+    donors = find_donors(study.beats, study.labels, truth, study.context.column("qrs_like_strip"))
+    assert len(donors) > 50
+    made = transplanted(study.beats, study.references, study.labels, donors, share=0.5)
+    assert made is not None
+    assert np.array_equal(made.beats.patient, study.beats.patient[made.source])
+    context = describe(made.beats, find_references(made.beats, study.references.patient))
+    like = context.column("qrs_like_patient")
+    plain, ventricular, fusion = (np.median(like[made.known == label]) for label in (0, 2, 9))
+    assert plain > 0.97
+    assert ventricular < 0.7
+    assert ventricular < fusion < plain
+
+
+def test_without_donors_or_ordinary_strips_nothing_is_made(study: Study) -> None:
+    none = np.zeros(0, dtype=np.int64)
+    assert transplanted(study.beats, study.references, study.labels, none) is None
+    noise = np.full(len(study.labels), -1)
+    assert transplanted(study.beats, study.references, noise, np.arange(5)) is None
+    assert len(retimed(study.beats, noise).source) == len(study.labels)
+
+
+def test_two_rounds_learn_all_four_classes(real_data: Path, study: Study) -> None:
+    few = small(real_data)
+    model = learn(study, QUICK)
+    found = model.probabilities(study.examples).argmax(axis=1)
+    for number, name in enumerate("NSV"):
+        truth = few.aami == name
+        f1 = 2 * np.sum(truth & (found == number)) / (np.sum(truth) + np.sum(found == number))
+        assert f1 > {"N": 0.95, "S": 0.2, "V": 0.8}[name], name
+    moved, made = moved_examples(study, QUICK), set_in_examples(study, model, QUICK)
+    assert made is not None
+    assert set(moved.known) == {0, 1}
+    assert set(made.known) == {0, 2, 9}
+    given = given_labels(model, study.examples)
+    normal = np.isin(study.labels, (0, 3, 4))[study.beats.strip]
+    assert given[normal, 0].min() > 0.999
+    assert np.allclose(given.sum(axis=1), 1, atol=1e-4)
