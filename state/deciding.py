@@ -141,10 +141,10 @@ def _in_circles(by_id: Mapping[str, Decision]) -> set[str]:
     for start in by_id:
         path: dict[str, None] = {}
         at: str | None = start
-        while at in by_id and at not in settled and at not in path:
+        while at is not None and at in by_id and at not in settled and at not in path:
             path[at] = None
             at = by_id[at].undoes
-        if at in path:
+        if at is not None and at in path:
             walked = list(path)
             found.update(walked[walked.index(at) :])
         settled.update(path)

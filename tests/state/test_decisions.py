@@ -143,6 +143,24 @@ def test_redo_from_one_tab_takes_back_the_undo_of_the_other_tab_too(store: Store
     assert store.decisions.active(study.id) == [one]
 
 
+def test_an_undo_from_the_browser_is_kept_as_it_was_sent(store: Store, study: Study) -> None:
+    one = decide(study.id, "Ada", BEAT, "label", "PVC", old="Unknown/Review")
+    sent = replace(_label(study, None), old="PVC", new="Unknown/Review", undoes=one.id)
+    assert store.decisions.add([sent]).stored == [sent.id]  # what it undoes is still on its way
+    assert store.decisions.add([sent, one]) == ([one.id], [sent.id], [])
+    assert store.decisions.get(sent.id) == sent
+    assert store.decisions.active(study.id) == []
+    for bad, words in (
+        (replace(sent, id="b1", field="colour"), "has no 'colour'"),
+        (replace(sent, id="b2", undoes="no id!"), "not the id of a decision"),
+        (replace(sent, id="b3", undoes="x" * 65), "not the id of a decision"),
+        (replace(sent, id="b4", undoes="b4"), "cannot undo itself"),
+    ):
+        with pytest.raises(DecisionError, match=words):
+            store.decisions.add([bad])
+    assert len(store.decisions.listing(study.id)) == 2
+
+
 def test_another_study_s_undo_changes_nothing_here(store: Store, study: Study) -> None:
     one, two = _label(study, "PVC"), _label(study, "PAC")
     other = store.studies.create("Ward 4")
