@@ -18,6 +18,7 @@ from state.plain import to_json
 URL_VARIABLE = "DATABASE_URL"
 DATABASE_FILE = "review.db"
 BUSY_SECONDS = 30
+CONNECT_SECONDS = 10
 REVISION = "0002"
 """The newest migration: what :func:`migrate` brings a database to."""
 
@@ -58,7 +59,11 @@ def connect(url: str | None = None, folder: Path | None = None) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(parsed, json_serializer=to_json, pool_size=8, max_overflow=24, pool_pre_ping=True)
+    # A server that swallows what it is sent must not keep a page waiting for minutes.
+    patience = {} if "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_SECONDS}
+    return create_engine(
+        parsed, json_serializer=to_json, pool_size=8, max_overflow=24, pool_pre_ping=True, connect_args=patience
+    )
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:

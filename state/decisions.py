@@ -213,6 +213,17 @@ class Decisions:
         with reading(self._engine) as connection:
             return [_decision(row) for row in connection.execute(query.order_by(*order).limit(limit))]
 
+    def newer(self, study_id: str, version: int) -> tuple[list[Decision], int]:
+        """Decisions stored after a version, in the order of storing, and the version that they lead to.
+
+        What is kept of a study is brought up to date by these alone: decisions are only ever added.
+        """
+        table = schema.decisions
+        query = select(table).where(table.c.study_id == study_id, table.c.seq > version).order_by(table.c.seq)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+        return [_decision(row) for row in rows], rows[-1].seq if rows else version
+
     def active(self, study_id: str, *, stored_until: datetime | None = None) -> list[Decision]:
         """The decisions of a study that hold, oldest first, without undos."""
         return active(self.listing(study_id, stored_until=stored_until))

@@ -16,7 +16,7 @@ import pandas as pd
 from ecg_engine.artifacts import load_run
 from ecg_engine.preprocess import Run
 from state.anchors import BeatIndex, beat_index
-from state.deciding import Decision
+from state.deciding import Decision, active
 from state.effective import Effective, effective_labels
 from state.runs import RunRow
 from state.store import Store
@@ -55,6 +55,7 @@ class _Place(Generic[T]):
 _runs: Kept[Run] = Kept(6)
 _indexes: Kept[BeatIndex] = Kept(6)
 _active: Kept[list[Decision]] = Kept(6)
+_listings: Kept[_Listing] = Kept(4)
 _effective: Kept[Effective] = Kept(6)
 _tables: Kept[pd.DataFrame] = Kept(24)
 
@@ -75,8 +76,28 @@ def index_of(store: Store, run: RunRow) -> BeatIndex:
 
 def active_of(store: Store, study_id: str, version: int) -> list[Decision]:
     """The decisions of a study that hold, oldest first; ``version`` is ``Decisions.version``."""
-    name = (str(store.folder), str(store.engine.url), study_id, version)
-    return _active.get(name, lambda: store.decisions.active(study_id))
+    name = (str(store.folder), str(store.engine.url), study_id)
+    listing = _listings.get(name, _Listing)
+    return _active.get((*name, version), lambda: active(listing.until(store, study_id, version)))
+
+
+class _Listing:
+    """All decisions of a study: only new ones are read, since a study of a few days has tens of thousands."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._decisions: list[Decision] = []
+        self._version = 0
+
+    def until(self, store: Store, study_id: str, version: int) -> list[Decision]:
+        """The decisions up to a version, or newer ones."""
+        with self._lock:
+            if version < self._version and store.decisions.version(study_id) < self._version:
+                self._decisions, self._version = [], 0  # an older copy of the database was put in place
+            if version > self._version:
+                newer, self._version = store.decisions.newer(study_id, self._version)
+                self._decisions = [*self._decisions, *newer]
+            return self._decisions
 
 
 def effective_of(store: Store, run: RunRow, version: int) -> Effective:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from ecg_engine.errors import InputError
@@ -76,6 +77,7 @@ def alert_target(run_id: str, cluster_id: int) -> str:
     return f"{ALERT}:{run_id}:{int(cluster_id)}"
 
 
+@lru_cache(maxsize=1 << 16)  # the same targets are read again with every decision
 def parse_target(target: str) -> Target:
     """Read a target's text.
 

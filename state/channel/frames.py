@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from state.errors import StoreError
-from state.plain import to_json
+from state.plain import plain, to_json
 
 MAGIC = b"ECGF"
 _HEAD = struct.Struct("<4sI")
@@ -50,7 +50,10 @@ class FrameWriter:
 
     def frame(self, header: Mapping[str, Any]) -> bytes:
         """The bytes of header and traces. Numbers that are not finite become null."""
-        text = to_json(header).encode("utf-8")
+        try:
+            text = json.dumps(header, allow_nan=False, default=plain, separators=(",", ":")).encode("utf-8")
+        except ValueError:  # one that is not finite: looking through everything takes longer
+            text = to_json(header).encode("utf-8")
         text += b" " * (-(len(text) + _HEAD.size) % 4)
         return b"".join([_HEAD.pack(MAGIC, len(text)), text, *(part.tobytes() for part in self._parts)])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -164,9 +165,9 @@ class Serving:
                     "reasons": list(item["reasons"]),
                     "why": list(item["why"]),
                     "suggestion": None if item["suggestion"] == UNKNOWN else int(item["suggestion"]),
-                    "confidence": item["confidence"],
-                    "noise": item["noise"],
-                    "similarity": item["similarity"],
+                    "confidence": _finite(item["confidence"]),
+                    "noise": _finite(item["noise"]),
+                    "similarity": _finite(item["similarity"]),
                     "blind": bool(item["blind"]),
                 }
             )
@@ -238,6 +239,10 @@ def _beat_at(beats: Sequence[Mapping[str, Any]], id: int | None, key: str) -> in
     anchor = parse_target(key).number
     same = (at for at, beat in enumerate(beats) if beat["id"] == id if id is not None)
     return next(same, next((at for at, beat in enumerate(beats) if beat["anchor"] == anchor), -1))
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
 
 
 def _holder(who: Pass, message: Mapping[str, Any]) -> Holder:
