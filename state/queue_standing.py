@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg_engine.contradictions import Contradictions, contradictions
+from ecg_engine.contradictions import Contradictions, clear_beats, contradictions
 from ecg_engine.labels import CLASS_LABELS, UNKNOWN, aami_class, label_id
 from ecg_engine.preprocess import Run
 from ecg_engine.suspects import Suspects, suspects
@@ -207,6 +207,7 @@ def _contradicted(
     predicted, strip = candidates.predicted, index.strip_of_beat
     said = (effective.source != STRIP) & ~blind[strip]
     chance = np.where(said, np.isin(effective.labels, _VENTRICULAR), candidates.looks.probability)
+    clear = clear_beats(candidates.looks, strip, candidates.timing) | said
     called = np.isin(predicted.label, _VENTRICULAR) & ~predicted.failed.any(axis=1) & ~said
     there = ~effective.deleted
     added = [beat for beat in effective.added if not blind[beat.place]]
@@ -214,10 +215,11 @@ def _contradicted(
     times = np.append(effective.time_ms[there], [beat.time_ms for beat in added])
     chances = np.append(chance[there], [float(beat.label in _VENTRICULAR) for beat in added])
     calls = np.append(called[there], np.zeros(len(added), dtype=bool)).astype(bool)
+    clears = np.append(clear[there], np.ones(len(added), dtype=bool)).astype(bool)
     if added or effective.moved.any():
         order = np.lexsort((times, strips))
-        strips, chances, calls = strips[order], chances[order], calls[order]
-    return contradictions(index.strip_labels, strips, chances, candidates.timing, called=calls)
+        strips, chances, calls, clears = strips[order], chances[order], calls[order], clears[order]
+    return contradictions(index.strip_labels, strips, chances, candidates.timing, clear=clears, called=calls)
 
 
 def _keys(run: Run, index: BeatIndex, effective: Effective, items: Items) -> NDArray[np.object_]:

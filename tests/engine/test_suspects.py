@@ -17,10 +17,11 @@ from ecg_engine.contradictions import (
     PRESENT,
     REGULAR,
     Rhythm,
+    clear_beats,
     contradictions,
     rhythm,
 )
-from ecg_engine.ectopy import FEATURES, WEIGHTS, Ectopy, design, ectopy, strip_medians
+from ecg_engine.ectopy import FEATURES, WEIGHTS, Ectopy, ectopy, strip_medians
 from ecg_engine.evaluation import match_beats
 from ecg_engine.labels import NOISE, UNLABELLED, label_id
 from ecg_engine.preprocess import Run, preprocess
@@ -68,7 +69,7 @@ def truth_of(run: Run, path: Path) -> np.ndarray:
 def looks(**columns: object) -> Ectopy:
     """Beats with given looks, usual ones by default."""
     size = max((np.size(values) for values in columns.values()), default=1)  # type: ignore[arg-type]
-    usual = {"early": 0.0, "pause": 0.0, "alike": 0.99, "wide": 1.0, "probability": 0.0}
+    usual = {"early": 0.0, "pause": 0.0, "alike": 0.99, "wide": 1.0, "smooth": 0.0, "shifted": 0.1}
     return Ectopy(**{name: np.broadcast_to(np.asarray(columns.get(name, value), float), size).copy()
                      for name, value in usual.items()})  # fmt: skip
 
@@ -84,10 +85,16 @@ def chance(**columns: object) -> float:
 def test_each_kind_of_evidence_makes_a_beat_look_more_ventricular() -> None:
     usual = chance()
     assert usual < 0.05
-    for evidence in ({"early": 0.3}, {"pause": 0.4}, {"alike": 0.5}, {"wide": 1.6}):
+    for evidence in ({"early": 0.3}, {"pause": 0.4}, {"alike": 0.5}, {"wide": 1.6}, {"smooth": 0.6}):
         assert chance(**evidence) > usual, evidence
-    assert chance(early=0.3, pause=0.4, alike=0.3, wide=1.6) > 0.9
-    assert len(FEATURES) == len(WEIGHTS) == design(*(np.zeros(1),) * 4).shape[1]
+    assert chance(early=0.3, pause=0.4, alike=0.45, wide=1.6, smooth=0.5) > 0.9
+    assert len(FEATURES) == len(WEIGHTS) == looks().features.shape[1]
+
+
+def test_a_spoilt_beat_looks_less_ventricular_than_a_clean_one_of_another_shape() -> None:
+    clean = {"early": 0.2, "alike": 0.45, "smooth": 0.5}
+    for spoilt in ({"alike": 0.0}, {"smooth": -0.5}, {"shifted": 0.8}):
+        assert chance(**{**clean, **spoilt}) < chance(**clean), spoilt
 
 
 def test_ectopics_of_simulated_strips_look_ventricular_and_others_do_not(run: Run) -> None:
@@ -97,7 +104,7 @@ def test_ectopics_of_simulated_strips_look_ventricular_and_others_do_not(run: Ru
     given = np.asarray(run.strips.label)  # type: ignore[union-attr]
     assert np.median(most[given == PVC]) > PRESENT > np.median(most[given == NORMAL])
     assert found.probability[label == NORMAL].mean() < 0.1
-    for values in (found.early, found.pause, found.alike, found.wide, found.probability):
+    for values in (found.early, found.pause, found.alike, found.wide, found.smooth, found.shifted, found.probability):
         assert values.shape == label.shape and np.isfinite(values).all()
 
 
@@ -219,7 +226,7 @@ def test_the_list_holds_most_flagged_ectopics_of_real_strips_and_little_else(rea
 
 # Strips and their beats
 
-STEADY = {"rate": 75.0, "change": 0.02, "early": 0.04}
+STEADY = {"rate": 75.0, "change": 0.02, "early": 0.04, "premature": 0.04, "alike": 0.99}
 
 
 def judged(label: int, beats: list[float], **timing: float) -> tuple[int, str] | None:
@@ -248,7 +255,7 @@ QUIET = [0.01] * 10
         (PAC, [0.9, 0.9, 0.1], {"early": 0.4}, COUPLETS, ("PAC", "beat 1")),
         (BRADY, [0.9, 0.9, 0.8, 0.7, 0.1], {"rate": 50.0}, VTACH, ("Sinus Bradycardia",)),
         (PAC, QUIET, {"early": 0.01}, NORMAL, ("no beat comes early", "1%", f"{ON_TIME:.0%}")),
-        (NORMAL, QUIET, {"early": 0.3}, PAC, ("30% early", f"{EARLY:.0%}")),
+        (NORMAL, QUIET, {"early": 0.3, "premature": 0.3}, PAC, ("30% early", f"{EARLY:.0%}")),
         (AFIB, QUIET, {"change": 0.02}, NORMAL, ("AFib", "2%", f"{REGULAR:.0%}")),
         (AFIB, QUIET, {"change": 0.02, "rate": 120.0}, TACHY, ("AFib",)),
         (NORMAL, QUIET, {"change": 0.3, "early": 0.5}, AFIB, ("30%", f"{IRREGULAR:.0%}")),
@@ -282,7 +289,9 @@ def test_a_label_that_the_beats_contradict_is_listed_with_what_they_say(
         (NOISE, [*QUIET, 0.95], {}),
         (VFIB, QUIET, {}),
         (FLUTTER, QUIET, {}),
-        (NORMAL, QUIET, {"rate": np.nan, "change": np.nan, "early": np.nan}),
+        (NORMAL, QUIET, {"early": 0.5}),  # not of the usual shape: a T wave, say
+        (NORMAL, QUIET, {"premature": 0.3, "rate": 130.0, "change": 0.4, "alike": 0.9}),  # an unsteady strip
+        (NORMAL, QUIET, {"rate": np.nan, "change": np.nan, "early": np.nan, "premature": np.nan}),
     ],
 )  # fmt: skip
 def test_a_label_that_fits_is_left_alone(label: int, beats: list[float], timing: dict[str, float]) -> None:
@@ -303,21 +312,38 @@ def test_a_model_that_is_sure_of_a_ventricular_beat_keeps_the_label() -> None:
     assert len(contradictions(*given, called=np.array([False, True, False])).places) == 0
 
 
+def test_only_clear_beats_show_that_a_ventricular_one_is_there_and_any_keeps_the_label() -> None:
+    timing = Rhythm(*(np.array([STEADY[name]]) for name in Rhythm._fields))
+    beats, one = (np.zeros(3, dtype=np.int64), np.array([0.01, 0.95, 0.01]), timing), np.array([False, True, False])
+    for label, clear, listed_ in ((NORMAL, one, 1), (NORMAL, ~one, 0), (PVC, one, 0), (PVC, ~one, 0)):
+        assert len(contradictions(np.array([label], np.int32), *beats, clear=clear).places) == listed_
+
+
+def test_clear_beats_are_out_of_time_on_steady_strips() -> None:
+    found = looks(early=[0.0, 0.3, 0.0, 0.3], pause=[0.0, 0.0, 0.3, 0.0])
+    timing = Rhythm(*(np.zeros(2),) * 4, np.array([0.99, 0.8]))
+    assert clear_beats(found, np.array([0, 0, 0, 1]), timing).tolist() == [False, True, True, False]
+
+
 def test_the_further_beyond_a_limit_the_higher_the_score() -> None:
     timing = Rhythm(*(np.full(3, STEADY[name]) for name in Rhythm._fields))
-    found = contradictions(np.full(3, NORMAL, np.int32), np.arange(3), np.array([0.7, 0.8, 1.0]), timing)
+    found = contradictions(np.full(3, NORMAL, np.int32), np.arange(3), np.array([PRESENT, 0.8, 1.0]), timing)
     assert np.all(np.diff(found.score) > 0)
     np.testing.assert_allclose(found.score[[0, 2]], [0.5, 1.0])
 
 
 def test_rhythm_of_strips(run: Run) -> None:
-    timing = rhythm(run, ectopy(run))
+    found = ectopy(run)
+    timing = rhythm(run, found)
     label = np.asarray(run.strips.label)  # type: ignore[union-attr]
     assert timing.rate.shape == label.shape
     assert np.nanmedian(timing.change[label == AFIB]) > IRREGULAR > np.nanmedian(timing.change[label == NORMAL])
     strip = run.strip_of_beat
     interval = run.metadata["rr_prev_sec"].to_numpy(dtype=float)[strip == 0][1:]
     assert timing.rate[0] == pytest.approx(60 / np.median(interval))
+    alike = np.sort(found.alike[strip == 0])
+    assert timing.alike[0] == alike[3 * len(alike) // 4]
+    assert np.all(timing.premature <= timing.early)
     assert timing.change[0] == pytest.approx(np.median(np.abs(np.diff(interval))) / np.median(interval))
 
 
@@ -344,10 +370,11 @@ def test_wrong_labels_of_real_strips_are_found_and_right_ones_mostly_left_alone(
 
     def share(true: int, given: int) -> float:
         labels = np.where(right == true, given, right).astype(np.int32)
-        places = contradictions(labels, strip, found.probability, timing).places
+        places = contradictions(labels, strip, found.probability, timing, clear=clear).places
         return float(np.isin(np.flatnonzero(right == true), places).mean())
 
-    assert len(contradictions(right, strip, found.probability, timing).places) / len(right) < 0.08
-    for true, given, least in ((PVC, NORMAL, 0.85), (AFIB, NORMAL, 0.85), (NORMAL, PVC, 0.85), (NORMAL, AFIB, 0.85),
+    clear = clear_beats(found, strip, timing)
+    assert len(contradictions(right, strip, found.probability, timing, clear=clear).places) / len(right) < 0.08
+    for true, given, least in ((PVC, NORMAL, 0.8), (AFIB, NORMAL, 0.85), (NORMAL, PVC, 0.85), (NORMAL, AFIB, 0.85),
                                (PAC, NORMAL, 0.5), (NORMAL, PAC, 0.5), (NORMAL, TACHY, 0.9)):  # fmt: skip
         assert share(true, given) > least, (true, given)
