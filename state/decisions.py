@@ -63,12 +63,14 @@ class Decisions:
     def _add(self, connection: Connection, rows: Mapping[str, dict[str, Any]]) -> Added:
         if not rows:
             return Added([], [], [])
-        table, stored_at = schema.decisions, now()
+        table = schema.decisions
         for study_id in sorted({row["study_id"] for row in rows.values()}):
             # One writer of a study at a time: a version counts what is committed, and must not pass over what is not.
             lock(connection, f"decide {study_id}")
             if connection.execute(select(schema.studies.c.id).where(schema.studies.c.id == study_id)).first() is None:
                 raise NotFoundError(f"There is no study {study_id!r}.")
+        # Not before: a run that began while this waited must not take it for one that it has seen.
+        stored_at = now()
         self._check_undos(connection, rows)
         readers = sorted({row["reader"] for row in rows.values()})
         connection.execute(

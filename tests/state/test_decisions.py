@@ -276,6 +276,39 @@ def test_eight_threads_add_at_once(store: Store, study: Study) -> None:
     assert len(store.decisions.active(study.id)) == 160
 
 
+def test_who_reads_on_misses_nothing_while_others_write(store: Store, study: Study) -> None:
+    done = threading.Event()
+    seen: list[str] = []
+    errors: list[BaseException] = []
+
+    def write(number: int) -> None:
+        try:
+            for _ in range(25):
+                store.decisions.add([decide(study.id, f"Reader {number}", BEAT, "label", "PVC") for _ in range(3)])
+        except BaseException as error:
+            errors.append(error)
+
+    def read() -> None:
+        version = 0
+        while True:
+            last = done.is_set()
+            newer, version = store.decisions.newer(study.id, version)
+            seen.extend(one.id for one in newer)
+            if last:
+                return
+
+    reader = threading.Thread(target=read)
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in (reader, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    reader.join()
+    assert errors == []
+    assert sorted(seen) == sorted(one.id for one in store.decisions.listing(study.id))
+
+
 @st.composite
 def _histories(draw: st.DrawFn) -> list[tuple[str, int | None]]:
     """Steps: a decision on one of 3 beats, or an undo of any earlier step."""
