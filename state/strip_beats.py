@@ -79,9 +79,8 @@ def beats_of_strips(
     """The beats of many strips (all by default) by place and time, as :func:`strip_beats` has them: faster than one
     by one."""  # fmt: skip
     if blind_for is not None:
-        wanted = range(len(index.hashes)) if places is None else [int(place) for place in places]
-        parts = [_blind(run, index, effective, place, blind_for) for place in wanted]
-        return pd.concat(parts, ignore_index=True) if parts else _of(run, index, effective, _rows(index, []), [])
+        wanted = range(len(index.hashes)) if places is None else sorted({int(place) for place in places})
+        return _blind(run, index, effective, wanted, blind_for)
     if places is None:
         return _of(run, index, effective, np.flatnonzero(index.strip_of_beat >= 0), list(effective.added))
     added = [beat for place in places for beat in effective.added_on.get(int(place), ())]
@@ -180,25 +179,26 @@ def rr_ms(place: NDArray[np.int64], time: NDArray[np.int64]) -> tuple[NDArray[np
     return before, after
 
 
-def _blind(run: Run, index: BeatIndex, effective: Effective, place: int, reader: str) -> pd.DataFrame:
-    """The table of one strip by what one reader said, and all readers' R-peaks."""
-    rows, name = index.rows_of_strip(place), index.names[place]
+def _blind(run: Run, index: BeatIndex, effective: Effective, places: Sequence[int], reader: str) -> pd.DataFrame:
+    """The table of some strips by what one reader said, and all readers' R-peaks."""
+    parts = [index.rows_of_strip(place) for place in places]
+    rows = np.concatenate([np.empty(0, dtype=np.int64), *parts])
+    names = [index.names[place] for place in places]
     alone = BeatIndex(
         run_id=index.run_id,
-        hashes={name: 0},
-        strip_of_beat=np.zeros(len(rows), dtype=np.int64),
+        hashes={name: number for number, name in enumerate(names)},
+        strip_of_beat=np.repeat(np.arange(len(places), dtype=np.int64), [len(part) for part in parts]),
         time_ms=index.time_ms[rows],
         beat_ids=index.beat_ids[rows],
         file_labels=index.file_labels[rows],
         flags=index.flags[rows],
         prototypes=index.prototypes[rows],
-        taken_in={0: index.taken_in[place]} if place in index.taken_in else {},
-        strip_labels=index.strip_labels[[place]],
+        taken_in={number: index.taken_in[place] for number, place in enumerate(places) if place in index.taken_in},
+        strip_labels=index.strip_labels[list(places)],
     )
-    said = [*effective.said_of_prototypes, *effective.said_on.get(name, ())]
-    own = [decision for decision in said if decision.reader == reader or decision.field == PEAK]
-    seen = effective_labels(alone, own)
+    said = [*effective.said_of_prototypes, *(one for name in names for one in effective.said_on.get(name, ()))]
+    seen = effective_labels(alone, [one for one in said if one.reader == reader or one.field == PEAK])
     table = _table(alone, seen, np.arange(len(rows)), list(seen.added), _reasons(run, rows))
-    known = table["row"].to_numpy() >= 0
-    table.loc[known, "row"] = rows[table["row"].to_numpy()[known]]
-    return table.assign(place=place)
+    own = table["row"].to_numpy()
+    there = np.append(rows, -1)[own]  # -1, a beat that the run does not have, stays so
+    return table.assign(place=np.asarray(places, dtype=np.int64)[table["place"].to_numpy()], row=there)
