@@ -7,7 +7,15 @@ import sys
 
 from bench.common import REAL
 
-NAMES = ("preprocessing", "training", "batching")
+NAMES = (
+    "preprocessing",
+    "training",
+    "batching",
+    "acknowledgement",
+    "review_latency",
+    "arrhythmia_beats",
+    "arrhythmia_af",
+)
 
 
 def main() -> int:

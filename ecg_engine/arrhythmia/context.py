@@ -199,8 +199,6 @@ def _shape(
         "whole_like_strip": _correlation(to_strip, strip_ref, slice(None)),
         "p_like_strip": _correlation(to_strip, strip_ref, P_WAVE),
         "t_like_strip": _correlation(to_strip, strip_ref, T_WAVE),
-        "difference_strip": _difference(to_strip, strip_ref),
-        "difference_patient": _difference(to_patient, patient_ref),
         "amplitude_strip": _ratio(_height(to_strip), _height(strip_ref)),
         "amplitude_patient": _ratio(_height(to_patient), _height(patient_ref)),
         "width_strip": _ratio(width, activity_width(references.strip)[beats.strip]),
@@ -217,6 +215,8 @@ def _shape(
         "inside_before": beats.inside[:, 0],
         "inside_after": beats.inside[:, 1],
     }
+    for whose in ("strip", "patient"):
+        out[f"difference_{whose}"] = _difference(out[f"qrs_like_{whose}"])
     # a difference tells more where beats differ little else, and less on a noisy strip
     out["more_than_strip"] = out["difference_strip"] - _medians(out["difference_strip"], beats.strip)
     out["more_than_patient"] = out["difference_patient"] - _medians(
@@ -307,10 +307,12 @@ def _correlation(a: Floats, b: Floats, part: slice) -> Floats:
     return _dot(x, y) / (np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1) + np.float32(1e-6))
 
 
-def _difference(a: Floats, b: Floats) -> Floats:
-    energy = np.sum((b[:, QRS] - b[:, QRS].mean(axis=1, keepdims=True)) ** 2, axis=1)
-    rest = np.sum((a[:, QRS] - b[:, QRS]) ** 2, axis=1)
-    return np.clip(np.log10(rest / (energy + 1e-6) + 1e-3), -3, 2).astype(np.float32)
+def _difference(likeness: Floats) -> Floats:
+    """What a scaled reference leaves of a beat, share of its energy as a power of ten: -3 to 0.
+
+    A correlation with more room near 1. Amplitude has columns of its own: gain drifts over hours.
+    """
+    return np.log10(1 - np.maximum(likeness, 0) ** 2 + 1e-3).astype(np.float32)
 
 
 def _height(a: Floats) -> Floats:

@@ -8,6 +8,7 @@ fitted on MIT-BIH DS1 and rounded; ``bench/arrhythmia_af.py`` shows them on anot
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +33,7 @@ class Irregularity(NamedTuple):
     pairs_unlike: float  # share of all pairs of intervals that differ by more than PAIR of the median
 
 
-def irregularity(rr: NDArray[np.float64], ordinary: NDArray[np.bool_]) -> Irregularity:
+def irregularity(rr: NDArray[np.float64], ordinary: NDArray[np.bool_], or_all: bool = True) -> Irregularity:
     """Judge the intervals between ordinary beats; those around others are left out.
 
     Parameters
@@ -40,13 +41,16 @@ def irregularity(rr: NDArray[np.float64], ordinary: NDArray[np.bool_]) -> Irregu
     rr : float64 (k - 1,)
         Intervals between successive beats, seconds.
     ordinary : bool (k,)
-        Which beats look like the reference. If they leave too few stretches, all beats are taken.
+        Which beats look like the reference.
+    or_all : bool
+        Take all beats where the ordinary ones leave too few stretches, as on a noisy strip.
     """
     if len(rr) < 4:
         return Irregularity(float("nan"), float("nan"), float("nan"))
     three = ordinary[2:] & ordinary[1:-1] & ordinary[:-2]
     if three.sum() < 3:
-        return irregularity(rr, np.ones(len(rr) + 1, dtype=bool))
+        every = np.ones(len(rr) + 1, dtype=bool)
+        return irregularity(rr, every) if or_all and not ordinary.all() else Irregularity(*[float("nan")] * 3)
     step = (2 * np.abs(np.diff(rr)) / (rr[1:] + rr[:-1]))[three]
     between = rr[ordinary[1:] & ordinary[:-1]]
     apart = np.abs(between[:, None] - between[None]) / np.median(between)
@@ -97,3 +101,30 @@ def af_probability(steps_unlike: Floats, pairs_unlike: Floats, p_coherence: Floa
     z = _WEIGHTS[0] * steps_unlike + _WEIGHTS[1] * pairs_unlike + _WEIGHTS[2] * atria + _OFFSET
     known = np.isfinite(z)
     return np.where(known, 1 / (1 + np.exp(-np.where(known, z, 0.0))), 0.0).astype(np.float32)
+
+
+def af_among_classified(
+    r_sec: NDArray[np.float64], bounds: NDArray[np.int64], ventricular: NDArray[np.bool_], p_coherence: Floats
+) -> Floats:
+    """The AF pattern of strips whose ventricular beats are known: bigeminy is irregular too, but not between N beats.
+
+    Parameters
+    ----------
+    r_sec : float64 (n,)
+    bounds : int64 (s + 1,)
+        Beats of each strip.
+    ventricular : bool (n,)
+        V and fusion beats.
+    p_coherence : float32 (s,)
+
+    Returns
+    -------
+    float32 (s,)
+        0 where three stretches of three other beats are not to be had.
+    """
+    said = [
+        irregularity(np.diff(r_sec[first:last]), ~ventricular[first:last], or_all=False)
+        for first, last in pairwise(bounds.tolist())
+    ]
+    values = np.array(said, dtype=np.float32).reshape(-1, 3)
+    return af_probability(values[:, 1], values[:, 2], p_coherence)

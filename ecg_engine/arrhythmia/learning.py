@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from ecg_engine.arrhythmia.beat_classes import BeatModel, FitConfig, fit
-from ecg_engine.arrhythmia.context import Context, describe
+from ecg_engine.arrhythmia.context import RHYTHM, Context, describe
 from ecg_engine.arrhythmia.examples import Examples, join
 from ecg_engine.arrhythmia.references import CutBeats, References, find_references
 from ecg_engine.arrhythmia.retiming import retimed
@@ -65,6 +65,31 @@ class Study:
             np.full(len(beats), UNLABELLED) if known is None else np.asarray(known, dtype=np.int64),
             np.ones(len(beats), dtype=np.float32) if weight is None else np.asarray(weight, dtype=np.float32),
         )
+
+    def strips(self, rows: NDArray[np.integer]) -> Study:
+        """Only these strips; references of patients are kept as they are.
+
+        Parameters
+        ----------
+        rows : int, ascending
+        """
+        spans = [np.arange(self.beats.bounds[row], self.beats.bounds[row + 1]) for row in rows]
+        at = np.concatenate([*spans, np.zeros(0, dtype=np.int64)]).astype(np.int64)
+        beats = CutBeats(
+            self.beats.waves[at],
+            np.searchsorted(rows, self.beats.strip[at]),
+            self.beats.r_sec[at],
+            self.beats.inside[at],
+            self.beats.patient[rows],
+        )
+        context = Context(
+            self.context.values[at],
+            self.context.names,
+            self.context.pictures[at],
+            *(getattr(self.context, name)[rows] for name in RHYTHM),
+        )
+        references = self.references.of_strips(rows)
+        return Study(beats, references, context, self.labels[rows], self.known[at], self.weight[at])
 
     @property
     def examples(self) -> Examples:

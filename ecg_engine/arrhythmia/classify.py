@@ -1,0 +1,132 @@
+"""From strips and a model to classes of beats and findings of strips: what a notebook or a run calls (issue 4).
+
+All strips of a patient in the study speak for each other: through the patient's reference, through the groups of her
+beats, and through what a reader has said about a group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ecg_engine.arrhythmia.beat_classes import BeatModel, class_numbers
+from ecg_engine.arrhythmia.fibrillation import af_among_classified
+from ecg_engine.arrhythmia.findings import LEAST_CONFIDENCE, findings_of
+from ecg_engine.arrhythmia.groups import find_groups, propagate, smooth
+from ecg_engine.arrhythmia.learning import Study
+from ecg_engine.arrhythmia.references import cut_beats
+from ecg_engine.arrhythmia.runs import SYMBOLS
+from ecg_engine.strips import Strips
+
+
+class Classified(NamedTuple):
+    """Beats and strips as the model sees them.
+
+    Attributes
+    ----------
+    probabilities : float32 (n, K)
+        Of the model's classes for each beat, groups and readers' labels taken in.
+    group : int64 (n,)
+    beats : DataFrame
+        One row a beat: strip, r_sec, aami (N, S, V or F), pred_label (label id), pred_conf, group.
+    strips : DataFrame
+        One row a strip: see :func:`ecg_engine.arrhythmia.findings.findings_of`; and af, the probability of the pattern.
+    """
+
+    probabilities: NDArray[np.float32]
+    group: NDArray[np.int64]
+    beats: pd.DataFrame
+    strips: pd.DataFrame
+
+
+def study_of(strips: Strips, peaks: list[NDArray[np.int64]]) -> Study:
+    """Strips as read, with the R-peaks of each, as a study with the strips' labels.
+
+    Parameters
+    ----------
+    strips : Strips
+    peaks : list of int64 arrays
+        Samples of the R-peaks of each strip, ascending.
+
+    Returns
+    -------
+    Study
+    """
+    beats = cut_beats(strips.samples, strips.offsets, strips.fs, peaks, strips.patient_id)
+    return Study.of(beats, strips.label.astype(np.int64))
+
+
+def classify(
+    model: BeatModel,
+    study: Study,
+    *,
+    group: NDArray[np.int64] | None = None,
+    labelled: Mapping[int, int] | None = None,
+    shown: Mapping[int, int] | None = None,
+    noisy: NDArray[np.bool_] | None = None,
+    least_confidence: float = LEAST_CONFIDENCE,
+) -> Classified:
+    """Classes of all beats and findings of all strips of a study.
+
+    Parameters
+    ----------
+    model : BeatModel
+    study : Study
+        Its labels are not looked at.
+    group : int64 (n,), optional
+        From :func:`ecg_engine.arrhythmia.groups.find_groups`; found if not given.
+    labelled : mapping of group to label id, optional
+        What a reader said about groups.
+    shown : mapping of group to beat, optional
+        The member that she saw.
+    noisy : bool (s,), optional
+        Strips that cannot be read.
+    least_confidence : float
+
+    Returns
+    -------
+    Classified
+    """
+    if group is None:
+        group = find_groups(study.beats, study.context)
+    p = smooth(model.probabilities(study.examples), group)
+    return decide(model, study, p, group, labelled, shown, noisy, least_confidence)
+
+
+def decide(
+    model: BeatModel,
+    study: Study,
+    probabilities: NDArray[np.float32],
+    group: NDArray[np.int64],
+    labelled: Mapping[int, int] | None = None,
+    shown: Mapping[int, int] | None = None,
+    noisy: NDArray[np.bool_] | None = None,
+    least_confidence: float = LEAST_CONFIDENCE,
+) -> Classified:
+    """The end of :func:`classify`, from probabilities that are there already; a new label costs only this."""
+    if labelled:
+        numbers = class_numbers(np.array(list(labelled.values()), dtype=np.int64), model.labels).tolist()
+        given = {one: number for one, number in zip(labelled, numbers, strict=True) if number >= 0}
+        probabilities = propagate(probabilities, group, given, shown)
+    acts_as = np.array(model.acts_as)
+    symbols = np.stack([probabilities[:, acts_as == k].sum(axis=1) for k in range(len(SYMBOLS))], axis=1)
+    beats, symbol, best = study.beats, symbols.argmax(axis=1), probabilities.argmax(axis=1)
+    af = af_among_classified(beats.r_sec, beats.bounds, symbol >= 2, study.context.p_coherence)
+    table = findings_of(
+        symbols, beats.r_sec, beats.bounds, af=af, noisy=noisy, least_confidence=least_confidence
+    ).assign(af=af)
+    rows = pd.DataFrame(
+        {
+            "strip": beats.strip,
+            "r_sec": beats.r_sec,
+            "aami": np.array(SYMBOLS)[symbol],
+            "pred_label": np.array(model.labels)[best],
+            "pred_conf": probabilities.max(axis=1, initial=0.0),
+            "group": group,
+        }
+    )
+    return Classified(probabilities, group, rows, table)

@@ -1,0 +1,88 @@
+"""From strips to beats and findings in one call, and what a reader's label of one group changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecg_engine.arrhythmia.beat_classes import BeatModel, FitConfig
+from ecg_engine.arrhythmia.classify import Classified, classify, decide, study_of
+from ecg_engine.arrhythmia.groups import rank_groups
+from ecg_engine.arrhythmia.learning import LearnConfig, Study, learn
+from tests.engine.arrhythmia.small import small
+
+QUICK = LearnConfig(FitConfig(epochs=20, members=1, use_cnn=False, batch=64), moved=0.2, set_in=0.2)
+
+
+@pytest.fixture(scope="module")
+def study(real_data: Path) -> Study:
+    few = small(real_data)
+    return study_of(few.strips, few.peaks)
+
+
+@pytest.fixture(scope="module")
+def model(study: Study) -> BeatModel:
+    return learn(study.strips(np.flatnonzero(study.beats.patient % 3 != 1)), QUICK)
+
+
+@pytest.fixture(scope="module")
+def unseen(study: Study) -> Study:
+    return study.strips(np.flatnonzero(study.beats.patient % 3 == 1))
+
+
+@pytest.fixture(scope="module")
+def classified(model: BeatModel, unseen: Study) -> Classified:
+    return classify(model, unseen, least_confidence=0.0)
+
+
+def test_every_beat_and_strip_has_its_row_and_most_strips_their_label(unseen: Study, classified: Classified) -> None:
+    beats, strips = classified.beats, classified.strips
+    assert len(beats) == len(unseen.beats) and len(strips) == len(unseen.labels)
+    assert set(beats["aami"]) <= set("NSVF") and set(beats["pred_label"]) <= {0, 1, 2, 9}
+    assert np.array_equal(beats["r_sec"], unseen.beats.r_sec)
+    readable = ~np.isin(unseen.labels, (-1, 6, 8))
+    agreed = strips["strip_finding"].to_numpy() == unseen.labels
+    assert agreed[readable].mean() > 0.75
+
+
+def test_strips_read_alone_are_the_same_as_among_their_patients_strips_only(study: Study, unseen: Study) -> None:
+    # taking strips out of a study must not mix up rows
+    rows = np.flatnonzero(study.beats.patient % 3 == 1)
+    for number in (0, len(rows) // 2, len(rows) - 1):
+        mine, theirs = unseen.beats.bounds, study.beats.bounds
+        here = slice(mine[number], mine[number + 1])
+        there = slice(theirs[rows[number]], theirs[rows[number] + 1])
+        assert np.array_equal(unseen.context.values[here], study.context.values[there])
+        assert np.array_equal(unseen.beats.waves[here], study.beats.waves[there])
+
+
+def test_a_label_of_a_group_changes_its_beats_and_the_findings_of_its_strips(
+    model: BeatModel, unseen: Study, classified: Classified
+) -> None:
+    ranked = rank_groups(classified.group, classified.probabilities, unseen.beats.patient[unseen.beats.strip])
+    large = ranked[ranked["size"] >= 5].iloc[0]
+    given = 2 if large["guess"] != 2 else 0
+    group, shown = int(large["group"]), int(large["example"])
+    again = decide(
+        model, unseen, classified.probabilities, classified.group, {group: given}, {group: shown}, least_confidence=0.0
+    )
+    inside = classified.group == group
+    assert again.beats["pred_label"][shown] == given
+    assert np.mean(again.beats["pred_label"][inside] == given) > 0.5
+    assert np.array_equal(again.probabilities[~inside], classified.probabilities[~inside])
+    touched = np.isin(np.arange(len(unseen.labels)), unseen.beats.strip[inside])
+    before, after = classified.strips["findings"], again.strips["findings"]
+    assert (before[~touched] == after[~touched]).all()
+    assert (before[touched] != after[touched]).any()
+
+
+def test_noisy_strips_are_said_to_be_noise_and_their_beats_are_still_classified(
+    model: BeatModel, unseen: Study, classified: Classified
+) -> None:
+    noisy = np.zeros(len(unseen.labels), dtype=bool)
+    noisy[:3] = True
+    again = classify(model, unseen, group=classified.group, noisy=noisy)
+    assert (again.strips["strip_finding"][:3] == -1).all()
+    assert np.array_equal(again.beats["aami"], classified.beats["aami"])
