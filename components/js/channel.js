@@ -6,6 +6,7 @@ import { readFrame } from "./frames.js";
 const ANSWER = 2500; // ms without an answer before a message is sent again
 const LONGEST = 8000; // ms between two tries at most
 const MOST = 500; // decisions in one message
+const SILENCE = 20_000; // ms that a question may stay without an answer
 const LAST_WORDS = 60_000; // bytes that a browser sends for a page that is gone
 const LOG = 4000; // own decisions that are remembered
 const LOOK = 15_000; // ms between looks for what other pages left behind
@@ -215,7 +216,7 @@ class Channel {
     for (let tries = 0; ; tries += 1) {
       let response;
       try {
-        response = await this.ask(route, body, { signal });
+        response = await this.ask(route, body, { signal: signal || AbortSignal.timeout(SILENCE) });
       } catch (error) {
         throw Object.assign(new Error(OFFLINE.sentence), { code: signal?.aborted ? "aborted" : "offline", cause: error });
       }
