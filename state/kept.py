@@ -115,4 +115,4 @@ def table_of(path: Path) -> pd.DataFrame | None:
         changed = path.stat().st_mtime
     except FileNotFoundError:
         return None
-    return _tables.get((str(path), changed), lambda: pd.read_csv(path))
+    return _tables.get((str(path), changed), lambda: pd.read_csv(path, low_memory=False))

@@ -69,10 +69,18 @@ class Channel:
 
     def admit(self, authorization: str | None) -> Pass:
         """Whose token a request carries. The first one opens the store: see :attr:`ready`."""
-        self._opened()
+        store = self._opened()
         assert self._tokens is not None
         kind, _, token = (authorization or "").partition(" ")
-        return self._tokens.read(token.strip() if kind.lower() == "bearer" else "")
+        token = token.strip() if kind.lower() == "bearer" else ""
+        try:
+            return self._tokens.read(token)
+        except Refusal as refusal:
+            if refusal.code != "token" or not token:
+                raise
+        # The secret may have been made anew since: its file was lost, or the data folder put back from a copy.
+        self._tokens = Tokens(secret(store.folder))
+        return self._tokens.read(token)
 
     @property
     def ready(self) -> bool:

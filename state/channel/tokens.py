@@ -63,6 +63,8 @@ def secret(folder: Path) -> bytes:
             os.link(part, path)  # fails where another process was quicker: then its secret holds
     except FileExistsError:
         pass
+    except OSError:  # a file system without links: then the last of several processes that ask at once wins
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)
     return path.read_bytes()

@@ -187,6 +187,15 @@ def test_a_token_outlives_the_server(store: Store, study: Study) -> None:
         assert page.decide(decision(BEAT)).status == 200
 
 
+def test_a_secret_that_was_lost_is_made_anew_and_known_at_once(served: Served, page: Page, study: Study) -> None:
+    assert page.decide(decision(BEAT)).status == 200
+    (served.store.folder / SECRET_FILE).write_bytes(b"cut short")
+    page.token, old = served.token(study), page.token
+    assert page.decide(decision(BEAT)).status == 200
+    page.token = old
+    assert page.decide(decision(BEAT)).json["code"] == "token"
+
+
 def test_routes_stand_below_the_base_path_and_answer_posts_alone(store: Store, study: Study) -> None:
     with serving(store, base="/ward/3/") as served:
         page = served.page(study, start="/ward/3/channel")
@@ -427,6 +436,25 @@ def test_a_database_that_cannot_be_reached(store: Store, study: Study, tmp_path:
 
     with serving(store, open_store=refuse) as served:
         assert served.page(study).decide(decision(BEAT)).status == 503
+
+
+@pytest.mark.parametrize("store", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
+def test_a_database_that_was_restarted_is_found_again(served: Served, page: Page, study: Study) -> None:
+    """All its connections are gone at once; what a page sends again meanwhile is stored once."""
+    made = [decision(BEAT, "note", str(number)) for number in range(30)]
+    for number, one in enumerate(made):
+        if number % 10 == 5:
+            with served.store.engine.connect() as connection:
+                connection.execute(
+                    text(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    )
+                )
+        answers = [page.decide(one) for _ in range(3)]
+        assert {answer.status for answer in answers} <= {200, 503}
+        assert answers[-1].json["acknowledged"] == [one["id"]]
+    assert [new for *_, new in kept(served.store, study)] == [str(number) for number in range(30)]
 
 
 # The writing thread
