@@ -22,6 +22,7 @@ from ecg_engine.labels import UNKNOWN
 from ecg_engine.preprocess import Run
 from ecg_engine.queue import FIGURES, REASON_TITLES, patient_order, sentence
 from ecg_engine.ranking import doubt, prototype_distance
+from ecg_engine.suspects import Suspects, suspects
 from ecg_engine.tables import NO_PATIENT
 from state.anchors import BeatIndex
 from state.effective import AddedBeat
@@ -82,6 +83,8 @@ class Candidates:
         How ventricular each beat looks.
     timing : Rhythm
         Rate and regularity of each strip.
+    suspects : Suspects
+        Flagged beats that look ectopic, by the file's labels.
     """
 
     items: Items
@@ -89,6 +92,7 @@ class Candidates:
     predicted: Predicted
     looks: Ectopy
     timing: Rhythm
+    suspects: Suspects
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,10 @@ class Predicted:
         Which tests a beat failed, in the order of ``MODEL_REASONS``.
     strips : DataFrame or None
         The strips' table with the columns place and doubt (mean over the strip's predicted beats).
+    patient : object (str) (S,)
+        Each strip's patient as text.
+    patient_order : int64 (S,)
+        Its place among all patients.
     """
 
     label: NDArray[np.float64]
@@ -114,6 +122,8 @@ class Predicted:
     distance: NDArray[np.float64]
     failed: NDArray[np.bool_]
     strips: pd.DataFrame | None
+    patient: NDArray[np.object_]
+    patient_order: NDArray[np.int64]
 
 
 def find_candidates(run: Run, index: BeatIndex, prediction: Prediction | None, config: PredictConfig) -> Candidates:
@@ -141,7 +151,13 @@ def find_candidates(run: Run, index: BeatIndex, prediction: Prediction | None, c
     item_of_row = np.full(len(index), -1, dtype=np.int64)
     item_of_row[rows] = len(strips) + np.arange(len(rows))
     looks = ectopy(run)
-    return Candidates(strips.joined(beats), item_of_row, predicted, looks, rhythm(run, looks))
+    found = suspects(looks, index.flags, index.strip_labels[index.strip_of_beat], noise_reasons(run))
+    return Candidates(strips.joined(beats), item_of_row, predicted, looks, rhythm(run, looks), found)
+
+
+def noise_reasons(run: Run) -> NDArray[np.object_]:
+    """Why each beat was flagged: "edge;rr"."""
+    return run.metadata["noise_reason"].to_numpy(dtype=object)
 
 
 def lay_out(run: Run, index: BeatIndex, prediction: Prediction | None, config: PredictConfig) -> Predicted:
@@ -150,8 +166,11 @@ def lay_out(run: Run, index: BeatIndex, prediction: Prediction | None, config: P
     columns = {name: np.full(n, np.nan) for name in ("label", "confidence", "noise", "similarity")}
     columns["distance"] = prototype_distance(np.asarray(run.beats), run.cluster_ids, run.prototype_waves)
     doubts, failed = np.zeros(n), np.zeros((n, len(MODEL_REASONS)), dtype=bool)
+    ids = [] if run.strips is None else run.strips.patient_id.tolist()
+    patient = np.array([UNKNOWN_PATIENT if one == NO_PATIENT else str(one) for one in ids], dtype=object)
+    ordered = patient_order(pd.Series(patient, dtype=object))
     if prediction is None:
-        return Predicted(**columns, doubt=doubts, failed=failed, strips=None)
+        return Predicted(**columns, doubt=doubts, failed=failed, strips=None, patient=patient, patient_order=ordered)
     beats, strips = prediction
     rows = rows_of_ids(index, beats["beat_global_id"])
     if (rows < 0).any():
@@ -173,7 +192,7 @@ def lay_out(run: Run, index: BeatIndex, prediction: Prediction | None, config: P
     table["place"] = order[np.searchsorted(known, table["source_row"].to_numpy(), sorter=order)]
     sums = np.bincount(index.strip_of_beat, doubts, len(known))[table["place"]]
     table["doubt"] = sums / np.maximum(table["num_beats"].to_numpy(), 1)
-    return Predicted(**columns, doubt=doubts, failed=failed, strips=table)
+    return Predicted(**columns, doubt=doubts, failed=failed, strips=table, patient=patient, patient_order=ordered)
 
 
 def beat_items(run: Run, index: BeatIndex, predicted: Predicted, rows: NDArray[np.int64]) -> Items:
@@ -184,6 +203,7 @@ def beat_items(run: Run, index: BeatIndex, predicted: Predicted, rows: NDArray[n
     raw = predicted.label[rows]
     return _items(
         run,
+        predicted,
         place,
         key=[beat_target(name, time) for name, time in zip(hashes.tolist(), times.tolist(), strict=True)],
         strip=np.zeros(len(rows), dtype=bool),
@@ -204,6 +224,7 @@ def _strip_items(run: Run, index: BeatIndex, predicted: Predicted) -> Items:
     nothing, places = np.full(m, np.nan), np.arange(m)
     items = _items(
         run,
+        predicted,
         places,
         key=[strip_target(str(name)) for name in run.strips.strip_hash],
         strip=np.ones(m, dtype=bool),
@@ -228,12 +249,13 @@ def _strip_items(run: Run, index: BeatIndex, predicted: Predicted) -> Items:
     return items
 
 
-def added_items(run: Run, index: BeatIndex, added: Sequence[AddedBeat]) -> Items:
+def added_items(run: Run, index: BeatIndex, predicted: Predicted, added: Sequence[AddedBeat]) -> Items:
     """Items of beats that readers added and the run has no row for, without reasons yet."""
     m = len(added)
     nothing = np.full(m, np.nan)
     return _items(
         run,
+        predicted,
         np.array([beat.place for beat in added], dtype=np.int64),
         key=[beat_target(beat.strip_hash, beat.anchor_ms) for beat in added],
         strip=np.zeros(m, dtype=bool),
@@ -248,21 +270,17 @@ def added_items(run: Run, index: BeatIndex, added: Sequence[AddedBeat]) -> Items
     )
 
 
-def _items(run: Run, place: NDArray[np.int64], **columns: Any) -> Items:
+def _items(run: Run, predicted: Predicted, place: NDArray[np.int64], **columns: Any) -> Items:
     """Items with all columns in order; what follows from the strip is filled in."""
     assert run.strips is not None
     m = len(place)
-    patients = np.array(
-        [UNKNOWN_PATIENT if one == NO_PATIENT else str(one) for one in run.strips.patient_id], dtype=object
-    )
-    ordered = patient_order(pd.Series(patients, dtype=object))
     key = np.array(columns.pop("key"), dtype=object)
     found = {
         "key": key,
         "place": np.asarray(place, dtype=np.int64),
         "source_row": np.asarray(run.strips.source_row, dtype=np.int64)[place],
-        "patient": patients[place],
-        "patient_order": ordered[place],
+        "patient": predicted.patient[place],
+        "patient_order": predicted.patient_order[place],
         "suspicion": np.full(m, np.nan),
         **columns,
     }

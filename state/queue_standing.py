@@ -17,7 +17,7 @@ from ecg_engine.suspects import Suspects, suspects
 from state.anchors import BeatIndex
 from state.effective import Effective
 from state.item_words import Words, said_of_items
-from state.queue_candidates import REASONS, Candidates, Items, added_items, beat_items
+from state.queue_candidates import REASONS, Candidates, Items, added_items, beat_items, noise_reasons
 from state.targets import STRIP, beat_target
 
 _UNSURE, _ECTOPIC, _DISAGREE = (REASONS.index(name) for name in ("unsure", "ectopic", "disagree"))
@@ -70,7 +70,7 @@ def standing(run: Run, index: BeatIndex, effective: Effective, candidates: Candi
     blind_places = _blind_places(index, effective, said.beats, said.strips, reader)
     strip_labels = _strip_labels(index, said.strips)
     labels = np.where(blind_places, index.strip_labels, strip_labels).astype(np.int32)
-    found = suspects(candidates.looks, index.flags, labels[index.strip_of_beat], _noise_reasons(run))
+    found = _suspects(run, index, candidates, labels)
     items, words = _with_more(run, index, effective, candidates, found, said.beats, said.strips)
     _disagreements(items, _contradicted(index, effective, candidates, blind_places))
 
@@ -108,8 +108,24 @@ def standing(run: Run, index: BeatIndex, effective: Effective, candidates: Candi
     )
 
 
-def _noise_reasons(run: Run) -> NDArray[np.object_]:
-    return run.metadata["noise_reason"].to_numpy(dtype=object)
+def _suspects(run: Run, index: BeatIndex, candidates: Candidates, labels: NDArray[np.int32]) -> Suspects:
+    """Flagged beats that look ectopic by what their strips are labelled now; judged anew where that has changed."""
+    known = candidates.suspects
+    changed = (labels != index.strip_labels)[index.strip_of_beat]
+    if not changed.any():
+        return known
+    flags = np.where(changed, index.flags, 0)
+    fresh = suspects(candidates.looks, flags, labels[index.strip_of_beat], noise_reasons(run))
+    kept = np.flatnonzero(~changed[known.rows])
+    rows = np.append(known.rows[kept], fresh.rows)
+    order = np.argsort(rows)
+    why = [*(known.why[number] for number in kept.tolist()), *fresh.why]
+    return Suspects(
+        rows=rows[order],
+        score=np.append(known.score[kept], fresh.score)[order],
+        label=np.append(known.label[kept], fresh.label)[order],
+        why=[why[number] for number in order.tolist()],
+    )
 
 
 def _strip_labels(index: BeatIndex, said: dict[int, Words]) -> NDArray[np.int32]:
@@ -158,7 +174,7 @@ def _with_more(
         if beat.present
     ]
     items = base.joined(beat_items(run, index, candidates.predicted, rows))
-    items = items.joined(added_items(run, index, [beat for _, beat in added]))
+    items = items.joined(added_items(run, index, candidates.predicted, [beat for _, beat in added]))
     items = Items(
         {name: values.copy() if name in _CHANGED else values for name, values in items.columns.items()},
         items.has.copy(),

@@ -174,6 +174,21 @@ def test_flagged_beats_that_look_ectopic_are_among_them(desk: Desk) -> None:
     assert all(why[-1].startswith("Flagged as noise") for why in table["why"])
 
 
+def test_flagged_beats_are_judged_by_the_label_that_a_reader_gives_their_strip(desk: Desk) -> None:
+    table = desk.items(order="first", reasons=["ectopic"])
+    place = next(place for place in table["place"] if desk.index.strip_labels[place] == PVC)
+    made = desk.ada(desk.strip(place), "label", "Normal")
+    after = desk.items(made, order="first", reasons=["ectopic"])
+    same = table["place"] != place
+    pd.testing.assert_series_equal(table["key"][same], after["key"][after["place"] != place], check_index=False)
+    assert all("labelled PVC" in why[-1] for why in table["why"][~same])
+    assert not any("labelled PVC" in why[-1] for why in after["why"][after["place"] == place])
+    other = int(np.flatnonzero(desk.index.strip_labels == NORMAL)[0])
+    relabelled = desk.items(desk.ada(desk.strip(other), "label", "PAC"), order="first", reasons=["ectopic"])
+    flagged = np.flatnonzero((desk.index.strip_of_beat == other) & (desk.index.flags == 1))
+    assert set(relabelled["row"][relabelled["place"] == other]) <= set(flagged.tolist())
+
+
 def test_a_strip_whose_beats_a_reader_contradicts_comes_up_and_goes_with_its_label(desk: Desk) -> None:
     place = next(
         int(one) for one in np.flatnonzero(desk.index.strip_labels == NORMAL)
