@@ -43,15 +43,18 @@ export class Shelf {
 
   has(place) { return this.strips.has(place); }
 
-  /** Fetch what is missing around a place of the list; the one in hand first, again if it is older than the store. */
+  /** Ask again for a strip that is older than what the store has by now: when the hand rests, not at each key. */
+  refresh(place) {
+    const base = this.strips.get(place);
+    if (base && base.version < this.channel.version && !this.asked.has(place)) this.fetch([place]);
+  }
+
+  /** Fetch what is missing around a place of the list; the one in hand first. */
   async around(place) {
     const at = this.places.indexOf(place);
     const before = this.places.slice(Math.max(0, at - BACK), Math.max(0, at));
     const beside = at < 0 ? [] : [...this.places.slice(at + 1, at + 1 + AHEAD), ...before];
-    const base = this.strips.get(place);
-    const old = !base || base.version < this.channel.version;
-    const first = old && !this.asked.has(place) ? [place] : [];
-    if (first.length) await this.fetch(first);
+    if (!this.strips.has(place) && !this.asked.has(place)) await this.fetch([place]);
     const missing = beside.filter((one) => !this.strips.has(one) && !this.asked.has(one));
     // Few at a time, and not for each step: half of what is kept ahead must be gone first.
     const near = this.places.slice(at + 1, at + 1 + AHEAD / 2).some((one) => !this.strips.has(one));

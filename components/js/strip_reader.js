@@ -4,6 +4,7 @@ import { openChannel } from "./channel.js";
 import { createPaper } from "./paper.js";
 import { button, createBars, element, titleOf } from "./reader_bar.js";
 import { Desk } from "./reader_desk.js";
+import { KeyLine } from "./reader_keys.js";
 import { keepSettings, readSettings } from "./reader_settings.js";
 import { Shelf } from "./reader_shelf.js";
 import { countsOf } from "./reader_state.js";
@@ -15,7 +16,6 @@ import { listen } from "./typing.js";
 
 const REST_MS = 700; // without a key or a click, before Python is told
 const LONGEST_MS = 4000; // that what is decided may wait for the store before Python is told all the same
-const HOLD_MS = 1500; // that keys wait for Python at most
 const NORMAL_MM = 75;
 const TALL_MM = 120;
 
@@ -42,6 +42,7 @@ class StripReader {
       settings: () => this.settings,
       undoElsewhere: () => this.undoElsewhere(),
     });
+    this.offs.push(leaveList(() => this.data.list, () => this.line.hold())); // it hears keys before they are taken
     this.build(data);
     const hear = (event, fn) => this.offs.push(this.channel.on(event, fn));
     hear("kept", () => { this.state(); this.rest(); });
@@ -52,7 +53,6 @@ class StripReader {
     hear("stale", () => { this.asked.tokens += 1; this.report(); });
     const leave = () => this.desk.settle();
     addEventListener("pagehide", leave, true);
-    this.offs.push(leaveList(() => this.data.list, () => this.hold()));
     this.offs.push(() => removeEventListener("pagehide", leave, true));
   }
 
@@ -136,30 +136,22 @@ class StripReader {
       ["ArrowRight", (event) => (event.shiftKey ? does.nudge(1) : does.stepBeat(1))],
       ["Home", () => this.desk.select(0)],
       ["End", () => this.desk.select((this.desk.strip()?.beats.length ?? 0) - 1)],
-      ["Delete", does.remove],
-      ["Insert", does.insert],
+      ...["Delete", "Backspace"].map((key) => [key, does.remove]),
+      ...["Insert", "+"].map((key) => [key, does.insert]),
       ["Escape", () => this.escape()],
       ...["valid", "seed", "unsure", "note", "undo", "calipers"].map((name) => [keys[name], does[name]]),
       ...look.labels.filter((one) => one.key).map((one) => [one.key, () => does.label(one.id)]),
     ]);
     const held = [keys.previous, keys.next, "ArrowLeft", "ArrowRight"];
     const watched = [...actions.keys()].filter(Boolean);
-    const on = (key, { shiftKey }) => (this.held ? this.held.push([key, { shiftKey }]) : actions.get(key)({ shiftKey }));
-    this.release = () => {
-      const { held } = this;
-      this.held = null;
-      clearTimeout(this.holding);
-      held?.forEach(([key, event]) => actions.get(key)(event));
-    };
-    this.offs.push(listen({ keys: watched, held, root: this.root, on }));
-  }
-
-  /** Keep keys back that are typed after a click in the list, until Python has said which strip it is. */
-  hold() {
-    this.held ??= [];
-    this.answered = false;
-    clearTimeout(this.holding);
-    this.holding = setTimeout(() => this.release(), HOLD_MS);
+    this.line = new KeyLine({
+      here: () => Boolean(this.desk.strip()),
+      act: (key, event) => actions.get(key)(event),
+      free: [keys.previous, keys.next],
+      say: (text) => this.say(text),
+    });
+    const on = (key, event) => this.line.take(key, event);
+    this.offs.push(listen({ keys: watched, held, root: this.root, on }), () => this.line.end());
   }
 
   /** New data from Python: the browser leads, unless Python has chosen another strip since. */
@@ -175,15 +167,15 @@ class StripReader {
     this.shelf.open(data.run, data.places);
     if (serial !== this.serial) {
       this.serial = serial;
-      this.answered = true;
       const kept = globalThis.ecgReaderWas;
       // The page was left before Python heard where the reader went on to.
       if (kept && kept.serial === serial && kept.run === data.run) this.desk.go(kept.place, kept.anchor);
       else this.desk.go(place, beat);
+      this.line.answered();
     } else this.draw();
     this.shelf.around(this.desk.place);
+    this.shelf.refresh(this.desk.place);
     this.bring();
-    if (this.held && this.answered && this.desk.strip()) this.release();
   }
 
   /** Show the row of the strip in hand, once Streamlit has drawn its list; a list scrolled by hand stays as it is. */
@@ -263,7 +255,7 @@ class StripReader {
     if (!places.length) this.shelf.around(this.desk.place);
     else if (places.includes(this.desk.place)) {
       this.draw(true);
-      if (this.held && this.answered) this.release();
+      this.line.go();
     }
   }
 
@@ -370,6 +362,7 @@ class StripReader {
     }
     this.since = undefined;
     const { life, serial, desk } = this;
+    this.shelf.refresh(desk.place);
     const beat = desk.strip() ? desk.beat()?.anchor ?? null : desk.anchor;
     const where = { life, serial, place: desk.place, beat, version: this.channel.version, ...this.asked };
     const text = JSON.stringify(where);
@@ -380,7 +373,7 @@ class StripReader {
 
   end() {
     this.desk?.settle();
-    [this.timer, this.bringing, this.holding, this.shelf?.again].forEach(clearTimeout);
+    [this.timer, this.bringing, this.shelf?.again].forEach(clearTimeout);
     this.offs.splice(0).forEach((off) => off());
     this.tell = this.desk = this.serial = null;
   }

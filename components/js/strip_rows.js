@@ -22,11 +22,12 @@ export const bringRow = (list, at) => {
  */
 export const leaveList = (list, taken) => {
   let clicked = -Infinity;
-  const leave = () => setTimeout(() => {
+  const blur = () => {
     const { activeElement } = document;
-    if (!holder(list())?.contains(activeElement) || activeElement.tagName === "INPUT") return;
-    activeElement.blur();
-  }, 0);
+    if (holder(list())?.contains(activeElement) && activeElement.tagName !== "INPUT") activeElement.blur();
+  };
+  const leave = () => setTimeout(blur, 0);
+  const fresh = () => performance.now() - clicked < REFOCUS_MS;
   const inside = (event) => event.composedPath().includes(holder(list())) && event.target.tagName !== "INPUT";
   const onClick = (event) => {
     if (!inside(event)) return;
@@ -36,8 +37,9 @@ export const leaveList = (list, taken) => {
     if (event.type === "click" && below > list().row_px) taken();
   };
   // The table takes the focus a moment after a click, too. Who has come with Tab keeps it.
-  const onFocus = (event) => { if (inside(event) && performance.now() - clicked < REFOCUS_MS) leave(); };
-  const handlers = [["pointerdown", onClick], ["click", onClick], ["focusin", onFocus]];
-  for (const [name, does] of handlers) document.addEventListener(name, does, true);
-  return () => { for (const [name, does] of handlers) document.removeEventListener(name, does, true); };
+  const onFocus = (event) => { if (inside(event) && fresh()) leave(); };
+  const onKey = () => { if (fresh()) blur(); };
+  const handlers = [["pointerdown", onClick], ["click", onClick], ["focusin", onFocus], ["keydown", onKey]];
+  for (const [name, does] of handlers) window.addEventListener(name, does, true);
+  return () => { for (const [name, does] of handlers) window.removeEventListener(name, does, true); };
 };

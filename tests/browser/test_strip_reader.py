@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from ecg_engine.figures import nearest_prototypes
 from ecg_engine.figures.paper import INKS
@@ -312,3 +312,28 @@ def test_notes_doubts_and_seeds(desk: Desk) -> None:
         page.keyboard.press("u")
         desk.kept(strip, count)
     assert desk.now().state["number"] == strip, "undo shows what it undid"
+
+
+def test_keys_wait_for_a_strip_that_is_on_its_way(desk: Desk) -> None:
+    first, second = strips(desk)[6], strips(desk)[7]
+    desk.open_strip(first)
+    page = desk.page
+    held: list[Route] = []
+    page.route("**/channel/strips", lambda route: held.append(route))
+    desk.place.evaluate("el => el.reader.shelf.strips.clear()")
+    places = desk.place.evaluate("el => el.reader.shelf.places")
+    assert desk.run.strips is not None
+    numbers = [int(desk.run.strips.source_row[place]) for place in places]
+    for _ in range(numbers.index(second) - numbers.index(first)):
+        page.keyboard.press("j")
+    page.keyboard.press("v")
+    page.keyboard.press("n")
+    expect(page.locator(".reader .wait")).to_contain_text("on its way")
+    page.wait_for_timeout(300)
+    assert desk.made(second) == [] and held
+    page.unroute("**/channel/strips")  # what was held back goes on
+    assert [one.new for one in desk.kept(second, 2)] == ["PVC", "Normal"]
+    assert desk.made(first) == []
+    page.keyboard.press("u")
+    page.keyboard.press("u")
+    desk.kept(second, 0)
