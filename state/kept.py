@@ -76,9 +76,14 @@ def index_of(store: Store, run: RunRow) -> BeatIndex:
 
 def active_of(store: Store, study_id: str, version: int) -> list[Decision]:
     """The decisions of a study that hold, oldest first; ``version`` is ``Decisions.version``."""
-    name = (str(store.folder), str(store.engine.url), study_id)
-    listing = _listings.get(name, _Listing)
-    return _active.get((*name, version), lambda: active(listing.until(store, study_id, version)))
+    name = (str(store.folder), str(store.engine.url), study_id, version)
+    return _active.get(name, lambda: active(listing_of(store, study_id, version)))
+
+
+def listing_of(store: Store, study_id: str, version: int) -> list[Decision]:
+    """All decisions of a study, undos and undone ones included, in the order of storing."""
+    listing = _listings.get((str(store.folder), str(store.engine.url), study_id), _Listing)
+    return listing.until(store, study_id, version)
 
 
 class _Listing:

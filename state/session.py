@@ -201,7 +201,8 @@ def effective(run: RunRow) -> Effective:
 @st.cache_resource(show_spinner=False, max_entries=6)
 def _out_of_date(run_id: str, folder: str, version: int) -> OutOfDate:
     run = store().runs.get(run_id)
-    return out_of_date(index(run), store().decisions.listing(run.study_id), run.decisions_until)
+    listing = sorted(kept.listing_of(store(), run.study_id, version), key=lambda made: made.order)
+    return out_of_date(index(run), listing, run.decisions_until)
 
 
 def newer_decisions(run: RunRow) -> OutOfDate:
