@@ -129,8 +129,14 @@ const drawPrint = (context, geometry, strip, view, ink) => {
     context.fillText(words, x, y);
   };
   context.textBaseline = "alphabetic";
-  if (view.title) text(view.title, 2 * dpr, top - 9 * dpr, 15, "left", view.page, "600");
   if (view.aside) text(view.aside, right - 2 * dpr, top - 9 * dpr, 13, "right", view.page);
+  const room = right - 24 * dpr - (view.aside ? context.measureText(view.aside).width : 0);
+  if (view.title) {
+    context.font = `600 ${15 * dpr}px ${FONT}`;
+    let { title } = view;
+    while (title.length > 8 && context.measureText(title).width > room) title = `${title.slice(0, -2).trimEnd()}…`;
+    text(title, 2 * dpr, top - 9 * dpr, 15, "left", view.page, "600");
+  }
   text(printedLine(strip, view), 2 * dpr, bottom + 15 * dpr, 12, "left", view.quiet);
   const { seen, from, seconds } = geometry;
   if (seconds > seen + 0.01) {

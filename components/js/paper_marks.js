@@ -25,6 +25,16 @@ const REASONS = { small_cluster: "small cluster", morphology: "shape", reader: "
 export const reasonWords = (beat) =>
   String(beat.reasons || "").split(/[,;]\s*/).filter(Boolean).map((one) => REASONS[one] || one).join(", ");
 
+// The reasons as far as there is room for them: all, the first, or its first word.
+const fitting = (context, beat, room, dpr) => {
+  const words = reasonWords(beat);
+  const first = words.split(", ")[0];
+  const more = first === words ? "" : "…";
+  context.font = `600 ${11.5 * dpr}px ${FONT}`;
+  const shorter = [words, `${first}${more}`, first.replace("marked by ", "").split(" ")[0]];
+  return shorter.find((one) => context.measureText(one).width <= room) ?? shorter[2];
+};
+
 // Rate of a beat: by the interval before it.
 export const rateOf = (beats, at) => (at > 0 ? 60000 / (beats[at].time - beats[at - 1].time) : NaN);
 
@@ -166,8 +176,10 @@ export const drawMarks = (context, geometry, strip, view, look, ink) => {
       context.fill();
     }
     drawMarker(context, x, row, beat, mark, at === view.selected, dpr, ink);
-    if (beat.noise && beat.reasons) small(reasonWords(beat), x, rateRow, ink.text, "600");
-    else if (view.rates !== false && at > 0 && (!tight || at === view.selected || xs[at] - xs[at - 1] > 24 * dpr)) {
+    if (beat.noise && beat.reasons) {
+      const room = ((xs[at + 1] ?? x + 150 * dpr) - (xs[at - 1] ?? x - 150 * dpr)) / 2 - 4 * dpr;
+      small(fitting(context, beat, room, dpr), x, rateRow, ink.text, "600");
+    } else if (view.rates !== false && at > 0 && (!tight || at === view.selected || xs[at] - xs[at - 1] > 24 * dpr)) {
       small(String(Math.round(rateOf(beats, at))), x, rateRow);
     }
     if (view.numbers !== false && (at === view.selected || !tight || xs[at] - (xs[at - 1] ?? -99) > 16 * dpr)) {

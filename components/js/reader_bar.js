@@ -99,7 +99,7 @@ export const createBars = (look, keys, does) => {
   peaks.append(element("span", "name", "R-peak"), add, earlier, later, remove);
   const measure = "From this beat to the next. Or drag on the paper; Shift keeps them level";
   const calipers = button("Calipers", keys.calipers, does.calipers, measure);
-  const march = toggle("March out", "Repeat the interval along the strip", (on) => does.set({ march: on }));
+  const march = toggle("March", "March out: repeat the interval along the strip", (on) => does.set({ march: on }));
   const onwards = "After labelling, to the next beat, or to the next strip when whole strips are labelled";
   const moveOn = toggle("Move on", onwards, (on) => does.set({ moveOn: on }));
   bottom.append(scope.group, moveOn.holder, valid, seed, unsure, note, undo, peaks, calipers, march.holder);
