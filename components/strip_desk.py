@@ -31,6 +31,8 @@ INSERT, REMOVE = "Insert", "Delete"
 _SERIAL, _KNOWN, _DONE = "strips_serial", "strips_known", "strips_undos_done"
 _CALIPERS = "ghqy"
 """Keys that may be the calipers': the first that no label or action has."""
+_REMEMBERED = 200
+"""The reader's newest decisions that hold, told to the browser: any of them may have been undone elsewhere."""
 _TALL_STRIPS = 90
 """Of a hundred strips, so many are shown in full at any gain that leaves room."""
 
@@ -73,6 +75,7 @@ def strip_desk(view: View, places: NDArray[np.int64]) -> None:
         "look": look_data(),
         "run": view.row.id,
         "places": places.tolist(),
+        "mine": [one.id for one in session.active_decisions() if one.reader == session.reader()][-_REMEMBERED:],
         "at": {"serial": _serial(view), "place": view.place, "beat": view.anchor},
         "paper": {
             "span_mv": _span(view.row.id, str(session.store().folder)) / study.units_per_mv,

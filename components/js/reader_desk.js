@@ -8,7 +8,10 @@ const UNLABELLED = -999;
 const NUDGE_MS = 400; // steps of a sample at a time are one decision when the hand rests that long
 
 export class Desk {
-  /** `on`: {changed(), say(text), undoElsewhere(), settings() → {scope, moveOn}}. */
+  /**
+   * `on`: {changed(), say(text), undoElsewhere(), settings() → {scope, moveOn},
+   * known() → {mine: ids of the reader's decisions that hold, version: of the store that they are of}}.
+   */
   constructor(channel, look, shelf, on) {
     Object.assign(this, { channel, look, shelf, on, place: -1, anchor: null, listed: 0, nudge: null, placeOf: new Map() });
   }
@@ -260,17 +263,27 @@ export class Desk {
 
   // Undo: this window's last decision that holds; for older ones, the page is asked.
 
+  // Whether one of this window's decisions holds. What Python's data knew of is as Python has it: it may have been undone,
+  // or brought back, somewhere else; what is newer is as this window's log has it.
+  holding() {
+    const { log } = this.channel;
+    const { mine, version } = this.on.known();
+    const known = (made) => made.kept !== null && made.kept <= version;
+    const undone = new Set(log.map((made) => made.undoes).filter(Boolean));
+    const since = new Set(log.filter((made) => !known(made)).map((made) => made.undoes).filter(Boolean));
+    return (made) => !made.undoes && (known(made) ? mine.has(made.id) && !since.has(made.id) : !undone.has(made.id));
+  }
+
   undo() {
     this.settle();
     const { log } = this.channel;
-    const undone = new Set(log.map((made) => made.undoes).filter(Boolean));
-    const last = log.findLast((made) => !made.undoes && !undone.has(made.id));
+    const holds = this.holding();
+    const last = log.findLast(holds);
     if (!last) {
       this.on.undoElsewhere();
       return;
     }
     const batch = last.payload?.batch;
-    const holds = (made) => !made.undoes && !undone.has(made.id);
     const all = batch ? log.filter((made) => made.payload?.batch === batch && holds(made)) : [last];
     this.channel.undo(batch ? all : last);
     const [kind, hash, anchor] = last.target.split(":");

@@ -41,6 +41,7 @@ class StripReader {
       say: (text) => this.say(text),
       settings: () => this.settings,
       undoElsewhere: () => this.undoElsewhere(),
+      known: () => ({ mine: new Set(this.data.mine), version: this.data.channel.version }),
     });
     this.offs.push(leaveList(() => this.data.list, () => this.line.hold())); // it hears keys before they are taken
     this.build(data);

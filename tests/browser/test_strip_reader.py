@@ -276,6 +276,18 @@ def test_a_click_in_the_list_and_keys_right_after_it(desk: Desk) -> None:
     assert [one.new for one in decisions] == ["PVC", "Normal"], "they are about the strip that was clicked"
     assert desk.made(first) == []
     until(lambda: desk.at()[0] == str(second), "the address follows")
+    # What was undone elsewhere is not undone once more.
+    page.keyboard.press("s")
+    last = desk.kept(second, 3)[2]
+    desk.store.decisions.undo(last.id, last.reader)
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_timeout(1500)
+    desk.reader.rest()
+    page.keyboard.press("u")
+    assert [one.new for one in desk.kept(second, 1)] == ["PVC"]
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("n")
+    desk.kept(second, 2)
     # Undone by somebody else than this window's log: after a reload, u takes the reader's last decision back.
     page.reload()
     until(lambda: desk.shown(second), "the strip came back")
