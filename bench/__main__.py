@@ -16,6 +16,7 @@ NAMES = (
     "arrhythmia_beats",
     "arrhythmia_af",
     "suspects",
+    "arrhythmia_rpeaks",
 )
 
 

@@ -18,6 +18,7 @@ NEAR_SEC = 0.13
 _SEEN_SEC = 0.16
 _OUTSIDE_SEC = 0.08
 _UNIT_SEC, _FAR = 0.010, 5.0
+_BEYOND, _GOOD_FIT = 0.25, 0.1
 _BEST, _MOST = 3, 8
 
 
@@ -92,6 +93,11 @@ def edge_features(
             out[row, 1], out[row, 2] = np.median(where[best]), misfit[best[0]]
     out[:, [1, 3]] = np.clip(out[:, [1, 3]], -_FAR, _FAR)
     return out
+
+
+def beyond_edge(features: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which candidates have their R-peak outside of the strip, by at least 2.5 ms and by a good fit, bool (c,)."""
+    return (features[:, 0] > 0) & (features[:, 1] < -_BEYOND) & (features[:, 2] < _GOOD_FIT)
 
 
 def _best_shift(cut: NDArray[np.float32], beats: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -39,7 +39,7 @@ class Perceptron:
 
     def probability(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probability of each row, float32 (n,), for x float32 (n, d)."""
-        return 1 / (1 + np.exp(-np.clip(self.logit(x), -30, 30)))
+        return sigmoid(self.logit(x))
 
     def as_arrays(self, prefix: str = "") -> dict[str, NDArray[np.float32]]:
         """All arrays by name, for an npz file."""
@@ -47,6 +47,11 @@ class Perceptron:
         for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             named |= {f"{prefix}weight{number}": weight, f"{prefix}bias{number}": bias}
         return named
+
+
+def sigmoid(logit: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Log odds as probabilities."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(logit, -30, 30))), dtype=np.float32)
 
 
 def from_arrays(arrays: Mapping[str, NDArray[np.float32]], prefix: str = "") -> Perceptron:

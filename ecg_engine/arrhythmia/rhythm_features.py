@@ -6,6 +6,8 @@ unlikely right after a sure beat. The rhythm is only evidence beside the rest: e
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,7 +42,7 @@ NAMES = (
 _LONGEST_SEC = 3.0
 _TYPICAL_SEC = 0.8
 _REFRACTORY_SEC = 0.2
-_LEAST = np.float32(-12.0)
+_LEAST = -12.0
 
 
 def rhythm_features(traces: Traces, found: Candidates, logit: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -62,7 +64,7 @@ def rhythm_features(traces: Traces, found: Candidates, logit: NDArray[np.float32
     place = np.arange(len(strip)) - np.repeat(np.cumsum(counts) - counts, counts)
     shape = (rows, int(counts.max()))
 
-    def grid(values: NDArray[np.float32], empty: float) -> NDArray[np.float32]:
+    def grid(values: NDArray[Any], empty: float) -> NDArray[np.float32]:
         out = np.full(shape, empty, dtype=np.float32)
         out[strip, place] = values
         return out
@@ -112,9 +114,7 @@ def rhythm_features(traces: Traces, found: Candidates, logit: NDArray[np.float32
     return np.stack([values[strip, place] for values in every], axis=1).astype(np.float32)
 
 
-def strongest(
-    odds: NDArray[np.float32], seconds: NDArray[np.float32], apart: float = _REFRACTORY_SEC
-) -> NDArray[np.bool_]:
+def strongest(odds: NDArray[np.float32], seconds: NDArray[Any], apart: float = _REFRACTORY_SEC) -> NDArray[np.bool_]:
     """Which of the candidates of each row have no better one within ``apart`` seconds, shape as ``odds``.
 
     Both arrays (rows, places) in ascending time; empty places hold infinity in ``seconds``. Suppressed candidates

@@ -16,6 +16,7 @@ from ecg_engine.arrhythmia.rpeaks import FirstLook, RPeakModel, first_look, seco
 MATCH_SEC = 0.15
 _BLOCK = 128
 _OTHER_LEAD_WEIGHT, _NEAR_WEIGHT, _NEAR_SEC, _ECTOPIC_WEIGHT = 0.5, 0.25, 0.12, 3.0
+_MEMBERS = 3
 
 
 @dataclass(frozen=True)
@@ -127,13 +128,10 @@ def fit_model(
     first = _fit_first(blocks, [np.ones(len(g), dtype=bool) for g in groups], seed)
     features = [second_look(b.x, b.fs, b.look, logit).features for b, logit in zip(blocks, logits, strict=True)]
     tell("second look")
-    second = fit_perceptron(
-        np.concatenate(features),
-        np.concatenate([block.target for block in blocks]),
-        np.concatenate([block.weight for block in blocks]),
-        seed=seed,
-    )
-    return RPeakModel(first, second)
+    rows = np.concatenate(features)
+    target = np.concatenate([block.target for block in blocks])
+    weight = np.concatenate([block.weight for block in blocks])
+    return RPeakModel(first, tuple(fit_perceptron(rows, target, weight, seed=seed + one) for one in range(_MEMBERS)))
 
 
 def _fit_first(blocks: Sequence[Block], kept: Sequence[NDArray[np.bool_]], seed: int) -> Perceptron:

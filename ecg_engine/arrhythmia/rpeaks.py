@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from ecg_engine.arrhythmia.alignment import align, snap
 from ecg_engine.arrhythmia.candidate_features import candidate_features
 from ecg_engine.arrhythmia.candidates import Candidates, find_candidates
-from ecg_engine.arrhythmia.edges import edge_features
-from ecg_engine.arrhythmia.perceptron import Perceptron, from_arrays
+from ecg_engine.arrhythmia.edges import beyond_edge, edge_features
+from ecg_engine.arrhythmia.perceptron import Perceptron, from_arrays, sigmoid
 from ecg_engine.arrhythmia.rhythm_features import rhythm_features, strongest
 from ecg_engine.arrhythmia.traces import Traces, traces_of_block
 from ecg_engine.errors import BundleError
@@ -36,10 +36,17 @@ _LONGEST_SEC, _PIECE_SEC, _MARGIN_SEC = 16.0, 10.0, 2.0
 
 @dataclass(frozen=True)
 class RPeakModel:
-    """The two looks: perceptrons on candidate features, and on these with rhythm and edge features."""
+    """The two looks: a perceptron on candidate features, and a committee on these with rhythm and edge features.
+
+    The committee's members differ by their random start alone; the mean of their log odds is steadier than any of them.
+    """
 
     first: Perceptron
-    second: Perceptron
+    second: tuple[Perceptron, ...]
+
+    def probability(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the second look says of each row, float32 (c,)."""
+        return sigmoid(np.mean([member.logit(features) for member in self.second], axis=0))
 
 
 class RPeaks(NamedTuple):
@@ -126,12 +133,18 @@ def load_model(path: Path) -> RPeakModel:
             arrays = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError) as error:
         raise BundleError(f"The weights of the R-peak finder cannot be read from {path.name} ({error}).") from error
-    return RPeakModel(from_arrays(arrays, "first_"), from_arrays(arrays, "second_"))
+    members = sorted({name.split("_")[0] for name in arrays if name.startswith("second")})
+    if not members:
+        raise BundleError(f"{path.name} holds no second look; it is no model of the R-peak finder.")
+    return RPeakModel(from_arrays(arrays, "first_"), tuple(from_arrays(arrays, f"{name}_") for name in members))
 
 
 def save_model(model: RPeakModel, path: Path) -> None:
     """Write a model as an npz file of float32 arrays."""
-    np.savez_compressed(path, **model.first.as_arrays("first_"), **model.second.as_arrays("second_"))
+    arrays: dict[str, Any] = model.first.as_arrays("first_")
+    for number, member in enumerate(model.second):
+        arrays |= member.as_arrays(f"second{number}_")
+    np.savez_compressed(path, **arrays)
 
 
 class FirstLook(NamedTuple):
@@ -157,10 +170,20 @@ def first_look(x: NDArray[np.float32], fs: float) -> FirstLook:
 
 
 class SecondLook(NamedTuple):
-    """Features of the second look, float32 (c, d), and where in the strip each candidate's R-peak would be."""
+    """What the second look is given.
+
+    Attributes
+    ----------
+    features : float32 (c, d)
+    sample : int64 (c,)
+        Where in the strip each candidate's R-peak would be.
+    beyond : bool (c,)
+        Which belong to a beat whose R-peak lies outside of the strip.
+    """
 
     features: NDArray[np.float32]
     sample: NDArray[np.int64]
+    beyond: NDArray[np.bool_]
 
 
 def second_look(x: NDArray[np.float32], fs: float, first: FirstLook, logit: NDArray[np.float32]) -> SecondLook:
@@ -170,15 +193,9 @@ def second_look(x: NDArray[np.float32], fs: float, first: FirstLook, logit: NDAr
     sample = np.round(found.at / traces.rate * fs).astype(np.int64)
     at, upward = align(traces.shape, found.strip[likely], found.at[likely], traces.rate)
     sample[likely] = snap(x, found.strip[likely], at / traces.rate, upward, fs)
-    features = np.concatenate(
-        [
-            first.features,
-            rhythm_features(traces, found, logit),
-            edge_features(x, fs, found.strip, sample, logit > 0, logit > POSSIBLE_LOGIT),
-        ],
-        axis=1,
-    )
-    return SecondLook(features, sample)
+    at_edges = edge_features(x, fs, found.strip, sample, logit > 0, logit > POSSIBLE_LOGIT)
+    features = np.concatenate([first.features, rhythm_features(traces, found, logit), at_edges], axis=1)
+    return SecondLook(features, sample, beyond_edge(at_edges))
 
 
 def chosen(found: Candidates, probability: NDArray[np.float32], rate: float) -> NDArray[np.bool_]:
@@ -197,7 +214,7 @@ def _find(x: NDArray[np.float32], fs: float, model: RPeakModel) -> RPeaks:
     first = first_look(x, fs)
     logit = model.first.logit(first.features)
     second = second_look(x, fs, first, logit)
-    probability = model.second.probability(second.features)
+    probability = np.where(second.beyond, np.float32(0), model.probability(second.features))
     strip, rate = first.found.strip, first.traces.rate
     kept = chosen(first.found, probability, rate)
     strip_kept, sure = strip[kept], probability[kept]
