@@ -37,6 +37,7 @@ MORPHOLOGY = (
     "qrs_like_patient",
     "whole_like_strip",
     "p_like_strip",
+    "p_like_patient",
     "t_like_strip",
     "difference_strip",
     "difference_patient",
@@ -95,17 +96,13 @@ S_COLUMNS = (
     "post_unknown",
     "early",
     "early_unlike",
-    "early_guarded",
     "qrs_like_strip",
     "more_than_strip",
     "p_like_strip",
     "width_strip",
-    "jitter",
-    "pairs_unlike",
-    "af",
 )
-"""What a supraventricular ectopic is known by: early within its strip, narrow, and in a rhythm that is regular else.
-No column that only tells strips or patients apart: those would be learned as short cuts from labels of strips."""
+"""What a supraventricular ectopic is known by: early within its strip, and narrow. No column that only tells strips or
+patients apart: those would be learned as short cuts from labels of strips."""
 
 VF_COLUMNS = tuple(name for name in COLUMNS if name not in ("p_coherence", "p_size", "usual_rr"))
 
@@ -121,7 +118,7 @@ class Context:
     values : float32 (n, D)
         Columns named in ``names``.
     names : tuple of str
-        ``COLUMNS`` and "early_guarded".
+        ``COLUMNS``.
     pictures : float32 (n, 3, 94)
         The beat, the beat less its strip's reference, and less its patient's; at 125 Hz, in units of the patient's
         reference, its main deflection upwards.
@@ -148,6 +145,15 @@ class Context:
         """Several columns, float32 (n, len(names))."""
         return self.values[:, [self.names.index(name) for name in names]]
 
+    def s_columns(self) -> Floats:
+        """``S_COLUMNS`` for the S tower, float32 (n, len(S_COLUMNS)).
+
+        In fibrillation no beat comes before its time, since none has one: there, timing counts as on time.
+        """
+        calm = 1 - self.column("af")[:, None]
+        timed = np.array([name in TIMING for name in S_COLUMNS])
+        return np.where(timed, self.columns(S_COLUMNS) * calm, self.columns(S_COLUMNS))
+
 
 def describe(beats: CutBeats, references: References, patient_rr: Floats | None = None) -> Context:
     """Compare all beats with their references.
@@ -171,17 +177,17 @@ def describe(beats: CutBeats, references: References, patient_rr: Floats | None 
     shape = _shape(beats, references, strip_ref, patient_ref, to_strip, to_patient)
     ordinary = (shape["qrs_like_strip"] > 0.85) & (np.abs(shape["amplitude_strip"]) < 0.5)
     timing, strips = _timing(beats, ordinary, shape, patient_rr)
-    rhythm = _atria(beats, references, to_strip, ordinary)
+    # an ectopic P wave looks otherwise, or hides in the T wave: only beats on time tell whether the atria beat
+    on_time = ordinary & (timing["pre_over_late"] > -0.15)
+    rhythm = _atria(beats, references, to_strip, ordinary, on_time)
     strips.update(rhythm)
     strips["af"] = af_probability(strips["steps_unlike"], strips["pairs_unlike"], strips["p_coherence"])
     columns = {**shape, **timing}
     for name in RHYTHM:
         columns[name] = np.nan_to_num(strips[name])[beats.strip]
-    columns["early_guarded"] = columns["early"] * (1 - columns["af"])
-    names = (*COLUMNS, "early_guarded")
-    values = np.stack([columns[name] for name in names], axis=1).astype(np.float32)
+    values = np.stack([columns[name] for name in COLUMNS], axis=1).astype(np.float32)
     pictures = _pictures(to_strip, to_patient, strip_ref, patient_ref)
-    return Context(values, names, pictures, *(strips[name].astype(np.float32) for name in RHYTHM))
+    return Context(values, COLUMNS, pictures, *(strips[name].astype(np.float32) for name in RHYTHM))
 
 
 def _shape(
@@ -198,6 +204,10 @@ def _shape(
         "qrs_like_patient": _dot(unit_qrs(to_patient), unit_qrs(patient_ref)),
         "whole_like_strip": _correlation(to_strip, strip_ref, slice(None)),
         "p_like_strip": _correlation(to_strip, strip_ref, P_WAVE),
+        # an ordinary P wave in its place says conducted, however odd the QRS: a change of posture turns the axis
+        "p_like_patient": np.max(
+            [_correlation(to_patient, patient_ref, P_WAVE, move) for move in (-6, -3, 0, 3, 6)], 0
+        ),
         "t_like_strip": _correlation(to_strip, strip_ref, T_WAVE),
         "amplitude_strip": _ratio(_height(to_strip), _height(strip_ref)),
         "amplitude_patient": _ratio(_height(to_patient), _height(patient_ref)),
@@ -282,12 +292,22 @@ def _timing(
     return out, strips
 
 
-def _atria(beats: CutBeats, references: References, to_strip: Floats, ordinary: NDArray[np.bool_]) -> dict[str, Floats]:
+def _atria(
+    beats: CutBeats,
+    references: References,
+    to_strip: Floats,
+    ordinary: NDArray[np.bool_],
+    on_time: NDArray[np.bool_],
+) -> dict[str, Floats]:
     """Are the stretches before ordinary QRS complexes alike, and is there something in them?"""
-    whole = ordinary & (beats.inside[:, 0] > 0.8)
-    alike = coherence(to_strip[whole, P_WAVE], beats.strip[whole], len(beats.patient))
+    count = len(beats.patient)
+    whole = beats.inside[:, 0] > 0.8
+    alike, fallback = (
+        coherence(to_strip[chosen & whole, P_WAVE], beats.strip[chosen & whole], count)
+        for chosen in (on_time, ordinary)
+    )
     size = _ratio(_spread(references.strip, P_WAVE), _height(references.strip) + np.float32(1e-6), cap=8.0)
-    return {"p_coherence": alike, "p_size": size}
+    return {"p_coherence": np.where(np.isfinite(alike), alike, fallback), "p_size": size}
 
 
 def _pictures(to_strip: Floats, to_patient: Floats, strip_ref: Floats, patient_ref: Floats) -> Floats:
@@ -302,8 +322,9 @@ def _dot(a: Floats, b: Floats) -> Floats:
     return np.einsum("ij,ij->i", a, b)
 
 
-def _correlation(a: Floats, b: Floats, part: slice) -> Floats:
-    x, y = a[:, part] - a[:, part].mean(axis=1, keepdims=True), b[:, part] - b[:, part].mean(axis=1, keepdims=True)
+def _correlation(a: Floats, b: Floats, part: slice, move: int = 0) -> Floats:
+    x, y = a[:, part.start + move : part.stop + move] if move else a[:, part], b[:, part]
+    x, y = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
     return _dot(x, y) / (np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1) + np.float32(1e-6))
 
 

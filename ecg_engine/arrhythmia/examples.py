@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ecg_engine.arrhythmia.context import S_COLUMNS, VF_COLUMNS, Context
+from ecg_engine.arrhythmia.context import VF_COLUMNS, Context
 from ecg_engine.arrhythmia.references import CutBeats
 from ecg_engine.labels import UNLABELLED
 
@@ -65,7 +65,7 @@ class Examples:
         n, strips = len(beats), len(beats.patient)
         return cls(
             context.columns(VF_COLUMNS),
-            context.columns(S_COLUMNS),
+            context.s_columns(),
             context.pictures,
             beats.bounds,
             np.full(strips, UNLABELLED) if labels is None else np.asarray(labels, dtype=np.int64),

@@ -22,7 +22,7 @@ from ecg_engine.labels import NOISE, UNKNOWN, label_name
 
 RULES_VERSION = "2026.1"
 
-AF_SHOWN = 0.6
+AF_SHOWN = 0.75
 """Probability from which the AF pattern is said to be there."""
 
 OSCILLATION_SHOWN = 0.5

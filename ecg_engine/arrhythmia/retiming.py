@@ -58,7 +58,7 @@ def _run(rr: NDArray[np.float64], rng: np.random.Generator) -> Moved:
     rr, early = rr.copy(), np.zeros(len(rr) + 1, dtype=bool)
     length = int(rng.integers(3, len(rr) + 1))
     first = int(rng.integers(0, len(rr) - length + 1))
-    factor = rng.uniform(0.42, 0.62)
+    factor = rng.uniform(0.42, 0.68)
     rr[first : first + length] *= factor * rng.uniform(0.97, 1.03, length)
     early[first + 1 : first + length + 1] = True
     # a run that comes from before the strip: its first beat is one of it too
@@ -71,7 +71,7 @@ def _run(rr: NDArray[np.float64], rng: np.random.Generator) -> Moved:
 def _sinus(rr: NDArray[np.float64], rng: np.random.Generator) -> Moved:
     """Another rate, and breathing."""
     phase = 2 * np.pi * (np.cumsum(rr) / rng.uniform(3, 6) + rng.random())
-    changed = rr * rng.uniform(0.75, 1.25) * (1 + rng.uniform(0, 0.18) * np.sin(phase))
+    changed = rr * rng.uniform(0.8, 1.25) * (1 + rng.uniform(0, 0.18) * np.sin(phase))
     return changed, np.zeros(len(rr) + 1, dtype=bool)
 
 

@@ -3,7 +3,8 @@
 Labels of strips say little about beats that fill a strip (an idioventricular rhythm looks regular, and all its beats
 alike) and next to nothing about fusion beats. But a beat that is surely ventricular on one patient's strip is so in
 another patient's rhythm too, early or late, alone or in a run that fills the strip; and where it meets the ordinary
-beat halfway, the two add up to a fusion beat.
+beat halfway, the two add up to a fusion beat. A QRS that turns its axis when the patient turns in bed is none: it still
+follows its P wave; strips with the QRS of another patient's ordinary beats between their own P and T say so.
 """
 
 from __future__ import annotations
@@ -13,24 +14,34 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg_engine.arrhythmia.references import QRS, CutBeats, References
+from ecg_engine.arrhythmia.references import BEFORE, LENGTH, QRS, CutBeats, References
 from ecg_engine.arrhythmia.retiming import PLAIN_LABELS
+
+_BETWEEN = np.interp(
+    np.arange(LENGTH), [BEFORE - 20, BEFORE - 14, BEFORE + 25, BEFORE + 60, LENGTH - 20], [0, 1, 1, 0.6, 0]
+).astype(np.float32)
+"""How much of another QRS there is along a beat whose axis has turned: all of the QRS, something of the T wave."""
 
 DONOR_LABELS = (2, 7, 10, 11, 12)
 """Strips that hold ventricular beats for certain."""
 
+_LABELS = np.array([0, 1, 2, 9, 0])
+
 SURE = 0.95
 """Probability, the strip's label being true, from which a beat may be set into other strips."""
 
-CLEAR = 0.8
-"""A donor is less like its strip's reference than this: the doubtful ones teach nothing but doubt."""
+CLEAR = 0.9
+"""A donor is less like its strip's reference than this: what looks ordinary teaches nothing but doubt."""
+
+TURNED = 4
+"""In a plan: an ordinary beat with another patient's ordinary QRS."""
 
 
 class Plan(NamedTuple):
     """Where ventricular beats go on one strip, and when."""
 
     rr: NDArray[np.float64]
-    symbol: NDArray[np.int64]  # 0 N, 2 V, 3 F of each beat
+    symbol: NDArray[np.int64]  # 0 N, 2 V, 3 F of each beat, 4 an ordinary one with its axis turned
 
 
 class Transplanted(NamedTuple):
@@ -113,7 +124,16 @@ def _fusion(rr: NDArray[np.float64], rng: np.random.Generator) -> Plan:
     return Plan(rr, symbol)
 
 
-KINDS = ((0.35, _alone), (0.15, _bigeminy), (0.2, _run), (0.15, _throughout), (0.15, _fusion))
+def _turned(rr: NDArray[np.float64], rng: np.random.Generator) -> Plan:
+    """The patient has turned: all beats, or all up to or from some beat on, and nothing is early."""
+    symbol = np.full(len(rr) + 1, TURNED, dtype=np.int64)
+    if rng.random() < 0.4:
+        at = int(rng.integers(2, len(symbol) - 1))
+        symbol[slice(at, None) if rng.random() < 0.5 else slice(None, at)] = 0
+    return Plan(rr * rng.uniform(0.85, 1.15), symbol)
+
+
+KINDS = ((0.3, _alone), (0.12, _bigeminy), (0.22, _run), (0.1, _throughout), (0.12, _fusion), (0.14, _turned))
 """Share of the strips that get each plan."""
 
 
@@ -182,6 +202,7 @@ def transplanted(
     givers = rng.choice(np.unique(donor_patient), size=len(rows))
     chances = np.array([chance for chance, _ in KINDS])
     kinds = rng.choice(len(KINDS), size=len(rows), p=chances / chances.sum())
+    ordinary = np.flatnonzero((references.strip_support > 0.5) & np.isin(labels, PLAIN_LABELS))
     times, waves, strip, inside, known = [], [], [], [], []
     for number, (row, giver, kind) in enumerate(zip(rows.tolist(), givers.tolist(), kinds.tolist(), strict=True)):
         span = slice(bounds[row], bounds[row + 1])
@@ -192,7 +213,11 @@ def transplanted(
         focus = own[beats.strip[own] == beats.strip[rng.choice(own)]]
         new = beats.waves[span].copy()
         scale = height[host] / height[giver] * rng.choice((-1.0, 1.0)) * np.exp(rng.normal(0, 0.25))
-        for place in np.flatnonzero(plan.symbol):
+        if (plan.symbol == TURNED).any():
+            other = int(rng.choice(ordinary)) if len(ordinary) else row
+            turned = references.strip[other] * (height[host] / height[beats.patient[other]] * rng.choice((-1.0, 1.0)))
+            new[plan.symbol == TURNED] += _BETWEEN * (turned - references.strip[row])
+        for place in np.flatnonzero((plan.symbol == 2) | (plan.symbol == 3)):
             given = beats.waves[rng.choice(focus)] * np.float32(scale)
             part = 1.0 if plan.symbol[place] == 2 else rng.uniform(0.35, 0.7)
             new[place] = part * given + (1 - part) * new[place]
@@ -200,7 +225,7 @@ def transplanted(
         waves.append(new)
         strip.append(np.full(len(old), number))
         inside.append(beats.inside[span])
-        known.append(np.array([0, 1, 2, 9])[plan.symbol])
+        known.append(_LABELS[plan.symbol])
     more = CutBeats(
         np.concatenate(waves),
         np.concatenate(strip),
