@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from ecg_engine.arrhythmia.beat_classes import BeatModel, class_numbers
 from ecg_engine.arrhythmia.fibrillation import af_among_classified
-from ecg_engine.arrhythmia.findings import LEAST_CONFIDENCE, findings_of
+from ecg_engine.arrhythmia.findings import LEAST_CONFIDENCE, OSCILLATION_SHOWN, findings_of
 from ecg_engine.arrhythmia.groups import find_groups, propagate, smooth
 from ecg_engine.arrhythmia.learning import Study
+from ecg_engine.arrhythmia.oscillation import oscillation_probability
 from ecg_engine.arrhythmia.references import cut_beats
 from ecg_engine.arrhythmia.runs import SYMBOLS
 from ecg_engine.strips import Strips
@@ -32,9 +33,11 @@ class Classified(NamedTuple):
         Of the model's classes for each beat, groups and readers' labels taken in.
     group : int64 (n,)
     beats : DataFrame
-        One row a beat: strip, r_sec, aami (N, S, V or F), pred_label (label id), pred_conf, group.
+        One row a beat: strip, r_sec, aami (N, S, V, F, or Q where the strip swings without QRS complexes), pred_label
+        (label id; 8 for Q), pred_conf, group.
     strips : DataFrame
-        One row a strip: see :func:`ecg_engine.arrhythmia.findings.findings_of`; and af, the probability of the pattern.
+        One row a strip: see :func:`ecg_engine.arrhythmia.findings.findings_of`; af and oscillation, how much it
+        looks like either.
     """
 
     probabilities: NDArray[np.float32]
@@ -57,7 +60,8 @@ def study_of(strips: Strips, peaks: list[NDArray[np.int64]]) -> Study:
     Study
     """
     beats = cut_beats(strips.samples, strips.offsets, strips.fs, peaks, strips.patient_id)
-    return Study.of(beats, strips.label.astype(np.int64))
+    oscillation = oscillation_probability(strips.samples, strips.offsets, strips.fs)
+    return Study.of(beats, strips.label.astype(np.int64), oscillation=oscillation)
 
 
 def classify(
@@ -116,15 +120,22 @@ def decide(
     symbols = np.stack([probabilities[:, acts_as == k].sum(axis=1) for k in range(len(SYMBOLS))], axis=1)
     beats, symbol, best = study.beats, symbols.argmax(axis=1), probabilities.argmax(axis=1)
     af = af_among_classified(beats.r_sec, beats.bounds, symbol >= 2, study.context.p_coherence)
+    swings = (study.oscillation >= OSCILLATION_SHOWN)[beats.strip]
     table = findings_of(
-        symbols, beats.r_sec, beats.bounds, af=af, noisy=noisy, least_confidence=least_confidence
-    ).assign(af=af)
+        symbols,
+        beats.r_sec,
+        beats.bounds,
+        af=af,
+        oscillation=study.oscillation,
+        noisy=noisy,
+        least_confidence=least_confidence,
+    ).assign(af=af, oscillation=study.oscillation)
     rows = pd.DataFrame(
         {
             "strip": beats.strip,
             "r_sec": beats.r_sec,
-            "aami": np.array(SYMBOLS)[symbol],
-            "pred_label": np.array(model.labels)[best],
+            "aami": np.where(swings, "Q", np.array(SYMBOLS)[symbol]),
+            "pred_label": np.where(swings, 8, np.array(model.labels)[best]),
             "pred_conf": probabilities.max(axis=1, initial=0.0),
             "group": group,
         }

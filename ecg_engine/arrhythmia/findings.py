@@ -207,6 +207,8 @@ def read_strip(strip: StripBeats) -> list[Finding]:
         Empty if there are no beats and no other finding.
     """
     found = [Finding(rule.name, rule.label, words) for rule in RULES if (words := rule.words(strip)) is not None]
+    if found and found[0].rule == "oscillation":
+        found = found[:1]  # where there are no QRS complexes there are no beats to count
     if not found and len(strip.symbol):
         found = [Finding("normal", 0, "normal" + ("" if np.isnan(strip.rate) else f", {strip.rate:.0f}/min"))]
     return found

@@ -38,6 +38,8 @@ class Study:
     known : int64 (n,)
         Label id of beats that a reader labelled, -999 elsewhere.
     weight : float32 (n,)
+    oscillation : float32 (s,)
+        See :func:`ecg_engine.arrhythmia.oscillation.oscillation_probability`; zeros where it was not asked.
     """
 
     beats: CutBeats
@@ -46,6 +48,7 @@ class Study:
     labels: NDArray[np.int64]
     known: NDArray[np.int64]
     weight: NDArray[np.float32]
+    oscillation: NDArray[np.float32]
 
     @classmethod
     def of(
@@ -54,6 +57,7 @@ class Study:
         labels: NDArray[np.integer] | None = None,
         known: NDArray[np.integer] | None = None,
         weight: NDArray[np.floating] | None = None,
+        oscillation: NDArray[np.float32] | None = None,
     ) -> Study:
         """Find references and describe the beats."""
         references = find_references(beats)
@@ -64,6 +68,7 @@ class Study:
             np.full(len(beats.patient), UNLABELLED) if labels is None else np.asarray(labels, dtype=np.int64),
             np.full(len(beats), UNLABELLED) if known is None else np.asarray(known, dtype=np.int64),
             np.ones(len(beats), dtype=np.float32) if weight is None else np.asarray(weight, dtype=np.float32),
+            np.zeros(len(beats.patient), dtype=np.float32) if oscillation is None else oscillation,
         )
 
     def strips(self, rows: NDArray[np.integer]) -> Study:
@@ -89,7 +94,8 @@ class Study:
             *(getattr(self.context, name)[rows] for name in RHYTHM),
         )
         references = self.references.of_strips(rows)
-        return Study(beats, references, context, self.labels[rows], self.known[at], self.weight[at])
+        said = self.labels[rows], self.known[at], self.weight[at]
+        return Study(beats, references, context, *said, self.oscillation[rows])
 
     @property
     def examples(self) -> Examples:

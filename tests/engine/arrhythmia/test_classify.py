@@ -40,8 +40,10 @@ def classified(model: BeatModel, unseen: Study) -> Classified:
 def test_every_beat_and_strip_has_its_row_and_most_strips_their_label(unseen: Study, classified: Classified) -> None:
     beats, strips = classified.beats, classified.strips
     assert len(beats) == len(unseen.beats) and len(strips) == len(unseen.labels)
-    assert set(beats["aami"]) <= set("NSVF") and set(beats["pred_label"]) <= {0, 1, 2, 9}
+    assert set(beats["aami"]) <= set("NSVFQ") and set(beats["pred_label"]) <= {0, 1, 2, 8, 9}
     assert np.array_equal(beats["r_sec"], unseen.beats.r_sec)
+    swings = strips["strip_finding"].to_numpy() == 8
+    assert ((beats["aami"] == "Q") == swings[beats["strip"]]).all()
     readable = ~np.isin(unseen.labels, (-1, 6, 8))
     agreed = strips["strip_finding"].to_numpy() == unseen.labels
     assert agreed[readable].mean() > 0.75

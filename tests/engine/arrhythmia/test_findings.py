@@ -42,7 +42,7 @@ def strip(letters: str, rr: float | list[float] = 0.8, **more: float) -> StripBe
         (strip("NNNNVNNNN", 0.7, af=0.9), 5, "AF pattern, 86/min; PVC 1/9"),
         (strip("NNNNSNNNN", 0.7, af=0.9), 5, "AF pattern, 86/min"),
         (strip("NNNFNNN"), 9, "fusion beats 1/7"),
-        (strip("NNNN", oscillation=0.9), 8, "oscillation without QRS complexes"),
+        (strip("NVVN", oscillation=0.9), 8, "oscillation without QRS complexes"),
         (strip("NVNN", noisy=True), -1, "noise: too disturbed to be read; PVC 1/4"),
     ],
 )

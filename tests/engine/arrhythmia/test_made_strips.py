@@ -23,7 +23,8 @@ def study(real_data: Path) -> Study:
     few = small(real_data)
     none = np.full(len(few.beats), -999)
     weight = np.ones(len(few.beats), dtype=np.float32)
-    return Study(few.beats, few.references, few.context, few.strips.label.astype(np.int64), none, weight)
+    quiet = np.zeros(len(few.strips), dtype=np.float32)
+    return Study(few.beats, few.references, few.context, few.strips.label.astype(np.int64), none, weight, quiet)
 
 
 def test_moved_beats_are_those_that_come_before_their_time(study: Study) -> None:
