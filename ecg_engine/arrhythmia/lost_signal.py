@@ -80,7 +80,9 @@ def clipped(x: Floats, fs: float) -> Flags:
 
 def _within(x: Floats, width: int, most: Floats) -> Flags:
     """Samples that lie in some window of this width whose range is at most ``most``."""
-    width = min(width | 1, x.shape[1])
+    width |= 1
+    if x.shape[1] < width:
+        return np.zeros(x.shape, dtype=bool)
     span = maximum_filter1d(x, width, axis=1, mode="nearest") - minimum_filter1d(x, width, axis=1, mode="nearest")
     middle = span <= most
     # the filters repeat the edge, which would make the first and last half window seem still

@@ -189,7 +189,8 @@ def places(traces: NoiseTraces, fs: float, peaks: Peaks) -> tuple[NDArray[np.int
 def tick_places(traces: NoiseTraces) -> NDArray[np.int64]:
     """Trace samples of the moments that a strip as a whole is judged by, int64 (t,)."""
     length = traces.body.shape[1]
-    return np.rint(np.arange(0.5 * TICK_SEC, length / traces.rate, TICK_SEC) * traces.rate).astype(np.int64)
+    seconds = np.arange(0.5 * TICK_SEC, max(length / traces.rate, TICK_SEC), TICK_SEC)
+    return np.minimum(np.rint(seconds * traces.rate).astype(np.int64), length - 1)
 
 
 def moments(traces: NoiseTraces, peak_row: NDArray[np.int64], peak_at: NDArray[np.int64]) -> list[Floats]:

@@ -50,12 +50,14 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
 
 FLAT_SHARE = 0.1
 """Of the strip's median QRS height; a beat lower than this is flat."""
-BEAT_DRIFT, STRIP_DRIFT = 0.6, 0.5
-"""Of the QRS height: how far the baseline may move within half a second of a beat, and its deviation over a strip.
-Under 0.5 % of the beats of clean strips are beyond it."""
+BEAT_DRIFT, STRIP_DRIFT = 0.6, 0.3
+"""Of the QRS height: how far the baseline may move within half a second of a beat, and its deviation over a strip: a
+wander nearly as high as the QRS complexes. Under 0.5 % of the beats and 2 % of the strips of DS1 are beyond it."""
+NOISY_PART = 0.4
+"""A strip is noise if its score says so and at least this share of its beats is noise by itself; then all are. Noise of
+two seconds in ten stays with the beats that it covers."""
 LOST_PART = 0.5
-"""A strip is lost if this share of it is; a shorter loss is told of the beats beside it."""
-CLIPPED_PART = 0.02
+"""A strip of which more is lost is noise; of a shorter loss it is told."""
 _NEAR_SEC = 0.15
 
 
@@ -87,12 +89,16 @@ class Quality(NamedTuple):
     Attributes
     ----------
     strip_score : float32 (k,)
-        0 for a clean strip, 1 for noise; even odds are the threshold of the flag "content".
+        From 0 for a clean strip to 1 for noise. Over one half, there is noise in it, be it in a part.
     strip_flags : uint8 (k,)
-        Sum of ``CONTENT``, ``BASELINE``, ``FLAT``, ``CLIPPED`` and ``LOST``.
+        Sum of ``CONTENT`` (most of the strip is noise), ``BASELINE``, ``FLAT``, and, if it is anywhere in the strip,
+        ``CLIPPED`` and ``LOST``.
     beat_score : float32 (b,)
-        Likewise for every beat, those of the first strip first.
+        Likewise for every beat by itself, those of the first strip first.
     beat_flags : uint8 (b,)
+        ``CONTENT`` if the score is over one half, or if the strip has the flag.
+    lost_part : float32 (k,)
+        Share of each strip in which the lead is lost.
     bounds : int64 (k + 1,)
         Beats of strip ``i`` are ``bounds[i]:bounds[i + 1]``.
     """
@@ -101,6 +107,7 @@ class Quality(NamedTuple):
     strip_flags: NDArray[np.uint8]
     beat_score: NDArray[np.float32]
     beat_flags: NDArray[np.uint8]
+    lost_part: NDArray[np.float32]
     bounds: NDArray[np.int64]
 
     @property
@@ -110,8 +117,8 @@ class Quality(NamedTuple):
 
     @property
     def noisy_strips(self) -> NDArray[np.bool_]:
-        """Strips that are noise: any flag but the baseline's, bool (k,)."""
-        return np.asarray(self.strip_flags & NOISY > 0)
+        """Strips that are noise as a whole: flat, mostly covered or mostly lost, bool (k,)."""
+        return np.asarray((self.strip_flags & (CONTENT | FLAT) > 0) | (self.lost_part >= LOST_PART))
 
     @property
     def reasons(self) -> NDArray[np.bool_]:
@@ -177,27 +184,33 @@ def quality(
     lost = lost_lead(x, fs, traces, row, at)
     cut = clipped(x, fs)
     samples = np.concatenate([*peaks, np.zeros(0, dtype=np.int64)])
+    flat = np.ptp(x, axis=1) == 0
+    noisy = beat_score > 0.5
+    beats = np.bincount(row, minlength=len(x))
+    # a strip without beats is judged by its score alone
+    part = np.where(beats > 0, np.bincount(row, weights=noisy, minlength=len(x)) / np.maximum(beats, 1), 1)
+    covered = ~flat & (strip_score > 0.5) & (part >= NOISY_PART)
     beat_flags = (
-        CONTENT * (beat_score > 0.5)
+        CONTENT * (noisy | covered[row])
         + BASELINE * (features.beat_drift > BEAT_DRIFT)
         + FLAT * (features.beat_height < FLAT_SHARE)
         + CLIPPED * _near(cut, row, samples, fs)
         + LOST * _near(lost, row, at, traces.rate)
     )
-    flat = np.ptp(x, axis=1) == 0
     strip_flags = (
-        CONTENT * (~flat & (strip_score > 0.5))
+        CONTENT * covered
         + BASELINE * (~flat & (features.strip_drift > STRIP_DRIFT))
         + FLAT * flat
-        + CLIPPED * (cut.mean(axis=1) > CLIPPED_PART)
-        + LOST * (~flat & (lost.mean(axis=1) >= LOST_PART))
+        + CLIPPED * cut.any(axis=1)
+        + LOST * (~flat & lost.any(axis=1))
     )
-    bounds = np.concatenate([[0], np.cumsum([len(one) for one in peaks])]).astype(np.int64)
+    bounds = np.concatenate([[0], np.cumsum(beats)]).astype(np.int64)
     return Quality(
         np.where(flat, np.float32(1), strip_score),
         strip_flags.astype(np.uint8),
         beat_score,
         beat_flags.astype(np.uint8),
+        lost.mean(axis=1, dtype=np.float32),
         bounds,
     )
 
@@ -226,6 +239,7 @@ def quality_of_strips(
     bounds = np.concatenate([[0], np.cumsum([len(one) for one in peaks])]).astype(np.int64)
     strip_score, strip_flags = np.zeros(count, dtype=np.float32), np.zeros(count, dtype=np.uint8)
     beat_score, beat_flags = np.zeros(bounds[-1], dtype=np.float32), np.zeros(bounds[-1], dtype=np.uint8)
+    lost_part = np.zeros(count, dtype=np.float32)
     for rows in blocks(offsets):
         part = quality(
             stacked(samples, offsets, rows),
@@ -236,9 +250,9 @@ def quality_of_strips(
             model=model,
         )
         beats = np.concatenate([np.arange(bounds[row], bounds[row + 1]) for row in rows])
-        strip_score[rows], strip_flags[rows] = part.strip_score, part.strip_flags
+        strip_score[rows], strip_flags[rows], lost_part[rows] = part.strip_score, part.strip_flags, part.lost_part
         beat_score[beats], beat_flags[beats] = part.beat_score, part.beat_flags
-    return Quality(strip_score, strip_flags, beat_score, beat_flags, bounds)
+    return Quality(strip_score, strip_flags, beat_score, beat_flags, lost_part, bounds)
 
 
 def reason_texts(flags: NDArray[np.uint8]) -> list[str]:
@@ -248,8 +262,20 @@ def reason_texts(flags: NDArray[np.uint8]) -> list[str]:
 
 
 def sentence(flags: int) -> str:
-    """What a screen says of a beat or a strip with these flags; "" where there is nothing to say."""
+    """What a screen says of a beat with these flags; "" where there is nothing to say."""
     return " ".join(SENTENCES[name] for bit, name in enumerate(REASONS) if int(flags) >> bit & 1)
+
+
+def strip_sentence(found: Quality, strip: int) -> str:
+    """What a screen says of a strip: its flags, and how many of its beats are marked; "" for a clean one."""
+    beats = found.noisy[found.bounds[strip] : found.bounds[strip + 1]]
+    flags, marked = int(found.strip_flags[strip]), int(beats.sum())
+    told = sentence(flags & ~LOST)
+    if flags & LOST:
+        told += f" The lead is lost in {max(1, round(100 * float(found.lost_part[strip])))} % of the strip."
+    if marked:
+        told += f" {marked} of {len(beats)} beats {'is' if marked == 1 else 'are'} marked as noise."
+    return told.strip()
 
 
 @cache

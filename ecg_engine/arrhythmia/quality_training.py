@@ -21,13 +21,13 @@ from ecg_engine.arrhythmia.quality import QualityModel
 from ecg_engine.arrhythmia.rpeak_training import AnnotatedStrips
 from ecg_engine.arrhythmia.rpeaks import find_rpeaks_of_block
 
-BEAT_DB, STRIP_DB, _SOFT_DB = 13.0, 5.0, 2.0
+BEAT_DB, STRIP_DB, _SOFT_DB = 13.0, 9.0, 2.0
 """Signal to noise at which a beat, and a strip, is as much noise as not. At 13 dB noise is a third to a half as high
-as the QRS complex from peak to peak, so that P-waves are gone; a strip is noise when its QRS complexes drown, too."""
+as the QRS complex from peak to peak, so that P-waves are gone; over a whole strip, more is borne."""
 
 KIND_SHARES = {"muscle": 3, "motion": 2, "hiss": 1, "hum": 1, "baseline": 1}
 _BURST_SHARE, _NARROW_SHARE, _OTHER_SHARE = 0.4, 0.35, 0.3
-_ECTOPIC_WEIGHT, _OTHER_LEAD_WEIGHT = 4.0, 0.5
+_ECTOPIC_WEIGHT, _OTHER_LEAD_WEIGHT = 8.0, 0.5
 _MATCH_SEC = 0.15
 _BLOCK = 256
 
