@@ -17,6 +17,7 @@ NAMES = (
     "arrhythmia_af",
     "suspects",
     "arrhythmia_rpeaks",
+    "quality",
 )
 
 
