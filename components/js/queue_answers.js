@@ -23,18 +23,17 @@ const nowOf = (item, strip, look) => {
   return Number.isFinite(label) ? labelName(look, label) : null;
 };
 
-/** A label as a decision, or two: a beat that was flagged as noise and gets a class is a beat after all. */
-const labelled = (item, strip, look, field, label, reason) => {
-  const beat = beatOf(item, strip);
-  const made = { target: item.key, field, new: labelName(look, label), old: nowOf(item, strip, look), reason };
-  const freed = beat && beat.noise && label !== NOISE;
-  return freed ? [{ target: item.key, field: "noise", new: "0", old: "1", reason }, made] : [made];
-};
+const labelled = (item, strip, look, field, label, reason) => [
+  { target: item.key, field, new: labelName(look, label), old: nowOf(item, strip, look), reason },
+];
 
-/** Accepting a suggestion: it stays the model's, unless a reader has already said something of this beat. */
+/**
+ * Accepting a suggestion: it stays the model's, unless a reader has already said something of this beat, or the beat is
+ * left out as noise: that takes the reader's own word, which says at once that it is a beat.
+ */
 export const accept = (item, strip, look, reason) => {
   const beat = beatOf(item, strip);
-  const field = !beat || item.blind || SAID_OF_IT.has(beat.source) ? "label" : "refined";
+  const field = !beat || beat.noise || item.blind || SAID_OF_IT.has(beat.source) ? "label" : "refined";
   return labelled(item, strip, look, field, item.suggestion, reason);
 };
 

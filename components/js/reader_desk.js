@@ -136,11 +136,9 @@ export class Desk {
     }
     const beat = this.beat();
     const words = `${this.word(beat)}: ${this.name(label)}`;
-    const same = beat.source === "beat" && beat.label === label;
+    const same = beat.source === "beat" && beat.label === label && !beat.noise;
     if (!same) this.decide(beat, "label", this.name(label), this.name(beat.label));
-    const still = this.strip().beats.find((one) => one.anchor === beat.anchor)?.noise
-      ? `, still left out as noise: ${this.look.keys.valid} says that it is none` : "";
-    this.done(`${words}${same ? ", as before" : ""}${still}`, true);
+    this.done(`${words}${same ? ", as before" : ""}`, true);
   }
 
   noise(noise) {

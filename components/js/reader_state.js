@@ -24,15 +24,14 @@ const onBeat = (beat, { field, new: value, undoes }, look) => {
   // What was said before the undone word is not known here: the next answer of the server tells.
   const source = undoes ? "" : value === null ? "strip" : "beat";
   if (field === "label") {
-    const label = value === null ? beat.file ?? beat.label : idOf(look, value);
-    // Who has said that it is noise must take that back first; a label alone does not.
-    const said = beat.said ?? (beat.label === NOISE && beat.source !== "strip");
-    const noise = said ? 1 : beat.label === NOISE ? 0 : beat.noise;
-    return { ...beat, under: label, label: said ? NOISE : label, noise, source };
+    if (value === null) return { ...beat, label: beat.file ?? beat.label, noise: beat.label === NOISE ? 0 : beat.noise, source };
+    const label = idOf(look, value);
+    if (label === NOISE) return { ...withNoise(beat, true), source };
+    // A class says that the beat is valid, whatever flagged it and whoever called it noise.
+    return { ...beat, under: label, label, noise: 0, reasons: "", source };
   }
   if (field === "noise") {
-    const said = String(value) === "1";
-    return { ...withNoise(beat, said), said, source };
+    return { ...withNoise(beat, String(value) === "1"), source };
   }
   if (field === "peak") {
     if (value === null || value === "added") return { ...beat, time: beat.anchor, peak: value };

@@ -129,7 +129,7 @@ class Desk {
       undo: () => this.undo(),
       openStrip: () => {
         const { item, strip } = this.inHand();
-        if (strip) this.trigger("open", { strip: strip.number, beat: beatOf(item, strip)?.id ?? null, item: item.key });
+        if (strip) this.leave("open", { strip: strip.number, beat: beatOf(item, strip)?.id ?? null, item: item.key });
       },
     };
     return does;
@@ -259,7 +259,7 @@ class Desk {
         + "What they leave comes here by itself.", back);
     } else if (queue.total > 0 || queue.items.length) {
       this.view.empty("All settled", "Every item of this queue is settled. The model can learn from your answers.",
-        [["Go to Training", "", () => this.trigger("train", Date.now())], ...back]);
+        [["Go to Training", "", () => this.leave("train", Date.now())], ...back]);
     } else if (data.filtered) this.view.empty("Nothing matches", "No open item matches this filter. Take a reason, label or patient out of it.");
     else this.view.empty("Nothing to review", data.nothing);
   }
@@ -283,9 +283,24 @@ class Desk {
     });
   }
 
+  /**
+   * Go to another page. Nothing else is told meanwhile: a word about this page on the heels of it would call the reader
+   * back. Python may miss a trigger while it draws; whoever is still here then asks again.
+   */
+  leave(name, where, tries = 3) {
+    clearTimeout(this.resting);
+    clearTimeout(this.leaving);
+    this.trigger(name, where);
+    this.leaving = setTimeout(() => {
+      this.leaving = 0;
+      if (tries > 1) this.leave(name, where, tries - 1);
+    }, PATIENCE);
+  }
+
   /** Tell Python where the reader is, once her hand rests and all is kept. */
   rest() {
     clearTimeout(this.resting);
+    if (this.leaving) return;
     this.resting = setTimeout(() => {
       if (!this.queue || this.channel.waiting()) return;
       const { item, strip } = this.inHand(true);
@@ -303,7 +318,7 @@ class Desk {
     this.stop?.();
     this.supply.end();
     this.sized.disconnect();
-    [this.resting, this.later].forEach(clearTimeout);
+    [this.resting, this.later, this.leaving].forEach(clearTimeout);
     clearInterval(this.clock);
     cancelAnimationFrame(this.frame);
     this.view?.paper.destroy();
