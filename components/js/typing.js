@@ -1,5 +1,6 @@
 // Which keys are the page's, and which belong to what has the focus: a letter typed into a field is never a decision.
 // Keys count by a whitelist, because what takes text has no common sign: a data editor focuses a bare canvas.
+import { isLostConnection, withoutLostConnection } from "./lost_connection.js";
 
 const NAMED = { Left: "ArrowLeft", Right: "ArrowRight", Up: "ArrowUp", Down: "ArrowDown", Space: " " };
 const PAGE = /^st(App|AppViewContainer|Main|MainBlockContainer|Sidebar|SidebarContent|SidebarUserContent)$/;
@@ -35,7 +36,8 @@ export const keysCount = (root, key = "") => {
   if (takesText(element)) return false;
   const within = root && (root === element || root.contains(element) || root === element.getRootNode());
   if (within) return true;
-  if (element.closest(PANELS)) return false;
+  const panel = element.closest(PANELS);
+  if (panel) return isLostConnection(panel);
   if (PAGE.test(element.dataset?.testid || "")) return true;
   if (!/^(BUTTON|A|SUMMARY)$/.test(element.tagName) || !PLAIN.test(element.getAttribute("role") || "")) return false;
   // Arrows choose within a row of options.
@@ -47,7 +49,7 @@ const covered = () => {
   const trees = [document, ...[...document.querySelectorAll('[data-testid="stBidiComponentIsolated"]')]
     .map((holder) => holder.shadowRoot)];
   return trees.some((tree) => tree && [...tree.querySelectorAll('[aria-modal="true"],dialog[open]')]
-    .some((panel) => panel.getClientRects().length));
+    .some((panel) => panel.getClientRects().length && !isLostConnection(panel)));
 };
 
 /**
@@ -72,7 +74,9 @@ export const listen = ({ keys, held = [], on, root = null }) => {
   const shield = (event) => { if (watched.has(keyName(event))) event.stopPropagation(); };
   window.addEventListener("keydown", onKey, true);
   document.body.addEventListener("keydown", shield);
+  const restless = withoutLostConnection();
   return () => {
+    restless();
     window.removeEventListener("keydown", onKey, true);
     document.body.removeEventListener("keydown", shield);
   };

@@ -20,8 +20,7 @@ export default function ({ parentElement }) {
 
 def joined() -> str:
     """The component's script with typing.js in it, as ``script`` joins those that lie in its folder."""
-    typing = (scripts.FOLDER / "typing.js").read_text()
-    return typing.replace("export const", "const") + COUNT.split("\n", 2)[2]
+    return scripts.script("typing") + COUNT.split("\n", 2)[2]
 
 
 @st.dialog("A dialog")
