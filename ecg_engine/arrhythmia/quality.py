@@ -26,6 +26,7 @@ from ecg_engine.arrhythmia.noise_features import (
     noise_traces,
     places,
 )
+from ecg_engine.arrhythmia.oscillation import oscillation_probability
 from ecg_engine.conditioning import blocks, stacked
 from ecg_engine.errors import BundleError, InputError
 
@@ -180,7 +181,8 @@ def quality(
     features = noise_features(traces, fs, peaks, probability, doubt)
     row, at = places(traces, fs, peaks)
     beat_score, strip_score = model.beat_score(features), model.strip_score(features)
-
+    spared = _spared(x, fs, strip_score)
+    beat_score, strip_score = beat_score * spared[row], strip_score * spared
     lost = lost_lead(x, fs, traces, row, at)
     cut = clipped(x, fs)
     samples = np.concatenate([*peaks, np.zeros(0, dtype=np.int64)])
@@ -319,6 +321,16 @@ def _check(
         raise InputError("There must be one probability for each R-peak.")
     if doubt is not None and len(doubt) != len(x):
         raise InputError(f"There are {len(doubt)} doubts for {len(x)} strips.")
+
+
+def _spared(x: NDArray[np.float32], fs: float, strip_score: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What to multiply scores with: 0 for a strip that swings as in ventricular flutter, which is no noise; else 1."""
+    spared = np.ones(len(x), dtype=np.float32)
+    asked = np.flatnonzero(strip_score > 0.5)
+    if len(asked):
+        offsets = np.arange(len(asked) + 1, dtype=np.int64) * x.shape[1]
+        spared[asked] -= oscillation_probability(x[asked].reshape(-1), offsets, fs)
+    return spared
 
 
 def _probability(features: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -143,6 +143,18 @@ def test_muscle_noise_as_high_as_the_waves_is_marked_and_a_burst_only_where_it_i
     assert (partly.strip_flags & CONTENT > 0).mean() < 0.05
 
 
+@pytest.mark.real
+def test_ventricular_flutter_is_no_noise(real: tuple[Small, NDArray[np.float32], RPeaks]) -> None:
+    known, x, _ = real
+    flutter = x[known.strips.label == 8]
+    found = judged(flutter, known.strips.fs, find_rpeaks_of_block(flutter, known.strips.fs))
+    assert len(flutter)
+    assert not found.noisy_strips.any()
+    seconds = np.arange(2500) / FS
+    swing = (200 * np.sin(2 * np.pi * 4.5 * seconds + 0.4 * np.sin(2 * np.pi * 0.2 * seconds))).astype(np.float32)
+    assert not of_one(swing, find_rpeaks_of_block(swing[None], FS).peaks[0]).noisy.any()
+
+
 def test_a_clean_strip_has_nothing_to_tell() -> None:
     found = of_one(*drawn())
     assert not found.beat_flags.any()
