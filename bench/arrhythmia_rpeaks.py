@@ -27,7 +27,7 @@ from ecg_engine.evaluation import auroc, match_beats
 from ecg_engine.rpeaks import find_rpeaks_of_block as reference_rpeaks
 from ecg_engine.strips import read_strips
 
-FOLDS, COPIES, BLOCK, DRAWS = 5, 3, 256, 1000
+FOLDS, BLOCK, DRAWS = 5, 256, 1000
 Waves = NDArray[np.float32]
 Finder = Callable[[Waves, float], list[NDArray[np.int64]]]
 
@@ -125,7 +125,7 @@ def grouped_models(folds: Sequence[NDArray[np.int64]]) -> list[RPeakModel]:
     strips = mitdb_strips(REAL / "mitdb-ds1")
     noises = nstdb_noise(REAL / "nstdb", last=NOISE_SHARE)
     parts = [
-        training_blocks(strips.of(np.flatnonzero(np.isin(strips.patient, group))), noises, copies=COPIES, seed=seed)
+        training_blocks(strips.of(np.flatnonzero(np.isin(strips.patient, group))), noises, seed=seed)
         for seed, group in enumerate(folds)
     ]
     return [

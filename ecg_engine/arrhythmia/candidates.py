@@ -13,7 +13,7 @@ from ecg_engine.arrhythmia.traces import Traces
 APART_SEC = 0.080
 """A candidate is the largest value of the envelope within this distance."""
 
-LEAST_SHARE = 0.08
+LEAST_SHARE = 0.05
 """Of the strip's level; lower maxima are no candidates."""
 
 _BLOCK_SEC = 1.25

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ecg_engine.arrhythmia.rpeak_data import mitdb_strips, nstdb_noise
-from ecg_engine.arrhythmia.rpeak_training import fit_model, training_blocks
+from ecg_engine.arrhythmia.rpeak_training import COPIES, fit_model, training_blocks
 from ecg_engine.arrhythmia.rpeaks import WEIGHTS, save_model
 
 NOISE_SHARE = 0.5
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Train the R-peak finder of the arrhythmia profile.")
     parser.add_argument("folder", type=Path, help="holds mitdb-ds1 and nstdb")
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="file to write (default: the shipped weights)")
-    parser.add_argument("--copies", type=int, default=3, help="spoilt copies of each strip (default: 3)")
+    parser.add_argument("--copies", type=int, default=COPIES, help=f"spoilt copies of each strip (default: {COPIES})")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     strips = mitdb_strips(given.folder / "mitdb-ds1")
