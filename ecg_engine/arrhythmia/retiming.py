@@ -58,7 +58,7 @@ def _run(rr: NDArray[np.float64], rng: np.random.Generator) -> Moved:
     rr, early = rr.copy(), np.zeros(len(rr) + 1, dtype=bool)
     length = int(rng.integers(3, len(rr) + 1))
     first = int(rng.integers(0, len(rr) - length + 1))
-    factor = rng.uniform(0.42, 0.68)
+    factor = rng.uniform(0.42, 0.72)
     rr[first : first + length] *= factor * rng.uniform(0.97, 1.03, length)
     early[first + 1 : first + length + 1] = True
     # a run that comes from before the strip: its first beat is one of it too
@@ -88,8 +88,8 @@ def _missed(rr: NDArray[np.float64], rng: np.random.Generator) -> Moved:
 
 
 KINDS: tuple[tuple[float, Callable[[NDArray[np.float64], np.random.Generator], Moved]], ...] = (
-    (0.35, _premature),
-    (0.15, _run),
+    (0.3, _premature),
+    (0.2, _run),
     (0.2, _sinus),
     (0.2, _fibrillation),
     (0.1, _missed),
