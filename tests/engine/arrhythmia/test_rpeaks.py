@@ -143,6 +143,14 @@ def test_beats_are_found_at_their_peaks_from_edge_to_edge() -> None:
     assert probability.min() > 0.5
 
 
+@pytest.mark.parametrize("fs", [50.0, 128.0, 1000.0])
+def test_any_rate(fs: float) -> None:
+    wave, beats = synthetic(np.random.default_rng(7), fs=fs)
+    peaks, _ = find_rpeaks(wave, fs)
+    assert len(peaks) == len(beats)
+    assert np.abs(peaks / fs - beats).max() <= max(0.012, 1 / fs)
+
+
 @pytest.mark.parametrize("upright", [1, -1])
 @pytest.mark.parametrize(("cut", "there"), [(0.020, True), (-0.020, False)])
 def test_a_beat_cut_by_the_edge_counts_if_its_peak_is_inside(upright: int, cut: float, there: bool) -> None:
