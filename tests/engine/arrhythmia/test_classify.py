@@ -13,7 +13,7 @@ from ecg_engine.arrhythmia.groups import rank_groups
 from ecg_engine.arrhythmia.learning import LearnConfig, Study, learn
 from tests.engine.arrhythmia.small import small
 
-QUICK = LearnConfig(FitConfig(epochs=20, members=1, use_cnn=False, batch=64), moved=0.2, set_in=0.2)
+QUICK = LearnConfig(FitConfig(epochs=12, members=1, use_cnn=False, batch=64), moved=0.2, set_in=0.2)
 
 
 @pytest.fixture(scope="module")

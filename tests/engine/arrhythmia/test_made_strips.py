@@ -15,7 +15,7 @@ from ecg_engine.arrhythmia.retiming import PLAIN_LABELS, retimed
 from ecg_engine.arrhythmia.transplants import find_donors, transplanted
 from tests.engine.arrhythmia.small import small
 
-QUICK = LearnConfig(FitConfig(epochs=20, members=1, use_cnn=False, batch=64), moved=0.4, set_in=0.4)
+QUICK = LearnConfig(FitConfig(epochs=12, members=1, use_cnn=False, batch=64), moved=0.4, set_in=0.4)
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +90,10 @@ def test_two_rounds_learn_all_four_classes(real_data: Path, study: Study) -> Non
     normal = np.isin(study.labels, (0, 3, 4))[study.beats.strip]
     assert given[normal, 0].min() > 0.999
     assert np.allclose(given.sum(axis=1), 1, atol=1e-4)
+
+
+def test_strips_without_an_ordinary_one_among_them_and_one_without_beats_are_learned_from(study: Study) -> None:
+    odd = np.flatnonzero(np.isin(study.labels, (1, 2, 8)))
+    assert (np.diff(study.beats.bounds)[odd] == 0).any()
+    model = learn(study.strips(odd), LearnConfig(FitConfig(epochs=3, members=1, use_cnn=False)))
+    assert np.isfinite(model.probabilities(study.examples)).all()
