@@ -185,7 +185,7 @@ def whole_strips(
     for low, high in ((-60, 0), (0, 3), (3, 6), (6, 9), (9, 12), (12, 15), (15, 18), (18, 24), (24, 60)):
         mine = (local > low) & (local <= high)
         lines.append([f"{low} to {high} dB", str(mine.sum()), interval(noisy[mine], patient[mine])])
-    table("Muscle noise, by its level around the beat itself", ["", "beats", "marked, %"], lines)
+    table("Muscle noise in whole strips, by its level around the beat itself", ["", "beats", "marked, %"], lines)
     lines = []
     rng = np.random.default_rng(6)
     for name, record in (("ma", noises.muscle), ("bw", noises.baseline)):

@@ -329,7 +329,7 @@ def _spared(x: NDArray[np.float32], fs: float, strip_score: NDArray[np.float32])
     asked = np.flatnonzero(strip_score > 0.5)
     if len(asked):
         offsets = np.arange(len(asked) + 1, dtype=np.int64) * x.shape[1]
-        spared[asked] -= oscillation_probability(x[asked].reshape(-1), offsets, fs)
+        spared[asked] = oscillation_probability(x[asked].reshape(-1), offsets, fs) <= 0.5
     return spared
 
 
