@@ -163,9 +163,9 @@ export const createView = (root, look, does) => {
     badge.textContent = look1 ? look1.letter : "?";
     badge.style.setProperty("--mark", look1 ? look1.colour : "currentColor");
     const strip = item.kind === "strip";
-    who.textContent = look1 ? `${data.model || "The run"} suggests` : item.blind ? "A second reader's" : strip ? "A whole strip" : "No suggestion";
+    who.textContent = look1 ? `${(item.confidence !== null && data.model) || "The run"} suggests` : item.blind ? "A second reader's" : strip ? "A whole strip" : "No suggestion";
     name.textContent = look1 ? look1.name : strip ? "Label the strip" : "Label the beat";
-    showMeters(item, strip ? null : data.limits);
+    showMeters(item, strip || item.confidence === null ? null : data.limits);
     why.replaceChildren(...item.why.map((sentence) => element("li", "", sentence)));
     acceptWords.textContent = look1 ? `Accept ${look1.name}` : "Accept";
     accept.disabled = !look1;
@@ -175,7 +175,8 @@ export const createView = (root, look, does) => {
     const about = beat || strip;
     const label = beat && beat.noise ? NOISE : about?.label;
     const known = Number.isFinite(label) ? labelLook(look, label).name : "–";
-    const source = beat ? SOURCES[beat.source] || "" : strip?.decided ? "decided on the strip" : "as in the file";
+    const flagged = beat && beat.noise && beat.source === "strip" && strip?.label !== NOISE;
+    const source = flagged ? "flagged by preprocessing" : beat ? SOURCES[beat.source] || "" : strip?.decided ? "decided on the strip" : "as in the file";
     const settled = done ? "settled here" : "";
     const text = item.blind && !done ? "Not shown: you are the second reader." : [known, source, settled].filter(Boolean).join(", ");
     now.replaceChildren(element("span", "quiet", "Now: "), element("b", "", text));

@@ -31,7 +31,9 @@ const onBeat = (beat, { field, new: value, undoes }, look) => {
     return { ...beat, under: label, label, noise: 0, reasons: "", source };
   }
   if (field === "noise") {
-    return { ...withNoise(beat, String(value) === "1"), source };
+    const now = withNoise(beat, String(value) === "1");
+    // That it is a beat leaves open who said which; a class that the reader gives now is a word of its own.
+    return { ...now, source: undoes || now.noise || now.label === UNLABELLED ? source : beat.label === NOISE ? "" : beat.source };
   }
   if (field === "peak") {
     if (value === null || value === "added") return { ...beat, time: beat.anchor, peak: value };
