@@ -124,6 +124,8 @@ def test_what_a_reader_corrects_outlives_new_settings(server: Server, browser: B
 
     # Preprocessing again with another filter: everything is still in its place.
     reader.go("Upload")
+    page.get_by_test_id("stMain").get_by_text("Files and settings", exact=True).first.click()
+    reader.rest()
     high = page.get_by_role("spinbutton", name="Filter to (Hz)")
     high.fill("35")
     high.press("Enter")
