@@ -9,16 +9,21 @@ from streamlit.testing.v1 import AppTest
 from ecg_engine.alerts import Patterns, load_patterns
 from ecg_engine.labels import NOISE, label_id
 from state.anchors import beat_index
-from state.deciding import decide
+from state.deciding import Decision, decide
 from state.effective import effective_labels
 from state.pattern_members import rows_of_cluster
 from state.runs import ALERTS, PREDICT, RunRow
 from state.seeding import target_of
 from tests.pages.conftest import Opened, job_done
 from tests.pages.test_prototypes import run_of
-from tests.pages.test_review import address, made, said
+from tests.pages.test_review import address, said
 
 PVC = label_id("PVC")
+
+
+def made(opened: Opened) -> list[Decision]:
+    """Decisions that hold."""
+    return opened.store.decisions.active(opened.study.id)
 
 
 def search(opened: Opened) -> tuple[RunRow, Patterns]:
