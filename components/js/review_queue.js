@@ -2,6 +2,7 @@
 // page; Python hears where the reader is when her hand rests.
 import { openChannel } from "./channel.js";
 import { stripOf } from "./paper.js";
+import { pageAtRest } from "./page_at_rest.js";
 import { accept, beatOf, label, labelName, laidOver, lastStep, noise, note, seed, unsure } from "./queue_answers.js";
 import { queueFor } from "./queue_state.js";
 import { Supply } from "./queue_supply.js";
@@ -9,6 +10,7 @@ import { createView } from "./queue_view.js";
 import { listen } from "./typing.js";
 
 const REST = 700; // ms without a key before the page is told
+const AGAIN = 200; // ms until it is tried again while the page is busy
 const LONG = 1000; // ms that a decision may wait before it is spoken of
 const PATIENCE = 2500; // ms to wait for word of items that were let go of
 const HELD = ["next", "previous"];
@@ -298,11 +300,12 @@ class Desk {
   }
 
   /** Tell Python where the reader is, once her hand rests and all is kept. */
-  rest() {
+  rest(pause = REST) {
     clearTimeout(this.resting);
     if (this.leaving) return;
     this.resting = setTimeout(() => {
       if (!this.queue || this.channel.waiting()) return;
+      if (!pageAtRest()) { this.rest(AGAIN); return; }
       const { item, strip } = this.inHand(true);
       const now = { version: this.channel.version, item: item?.key ?? null, strip: strip?.number ?? null,
         beat: item && strip ? beatOf(item, strip)?.id ?? null : null };
@@ -310,7 +313,7 @@ class Desk {
       if (text === this.told) return;
       this.told = text;
       this.setState("rest", now);
-    }, REST);
+    }, pause);
   }
 
   end() {

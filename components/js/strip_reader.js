@@ -1,5 +1,6 @@
 // The strip reader: strips on paper, R-peaks and beats read and corrected by key and by hand. What is typed is answered
 // here, in the same frame; Python hears where the reader is when the hand rests.
+import { pageAtRest } from "./page_at_rest.js";
 import { openChannel } from "./channel.js";
 import { createPaper } from "./paper.js";
 import { button, createBars, element, titleOf } from "./reader_bar.js";
@@ -356,8 +357,8 @@ class StripReader {
   report() {
     clearTimeout(this.timer);
     if (!this.tell) return;
-    // Python is to see what was decided: it waits for the store, but not for ever.
-    if (this.channel.waiting() && performance.now() - this.since < LONGEST_MS) {
+    // Python is to see what was decided: it waits for the store, but not for ever; and until it can listen.
+    if (!pageAtRest() || (this.channel.waiting() && performance.now() - this.since < LONGEST_MS)) {
       this.timer = setTimeout(() => this.report(), 200);
       return;
     }

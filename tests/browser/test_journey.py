@@ -96,5 +96,5 @@ def test_from_a_spreadsheet_to_a_retrained_model(reader: Reader, real_data: Path
 
     # All that was decided is in the history.
     reader.go("History")
-    reader.see("By reader and day")
+    reader.see("By hour and reader")
     reader.no_traceback()
