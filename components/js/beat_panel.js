@@ -1,5 +1,6 @@
 // The beat in hand over its class template, its nearest prototypes and the strip's own median beat; what differs below.
 // It follows the strip reader of the same page at once, through the reading bus.
+import { curveNames, curvesIn } from "./beat_curves.js";
 import { cutBeat, difference, medianBeat, nearestShapes } from "./beat_shapes.js";
 import { isDark } from "./paper.js";
 import { FONT, beatMark, labelLook, rateOf, reasonWords } from "./paper_marks.js";
@@ -131,24 +132,7 @@ class BeatPanel {
       return;
     }
     const [start, end, high, low] = [38, wide - 8, 8, 176];
-    const all = [wave, ...lines.map((line) => line.wave)];
-    let [least, most] = [Infinity, -Infinity];
-    for (const one of all) for (const value of one) [least, most] = [Math.min(least, value), Math.max(most, value)];
-    const room = (most - least) * 0.05 || 1;
-    const x = (i) => start + (i / (wave.length - 1)) * (end - start);
-    const y = (value) => low - ((value - least + room) / (most - least + 2 * room)) * (low - high);
-    const line = (values, where, { colour, dash = [], wide: thick, alpha = 1 }) => {
-      context.save();
-      context.globalAlpha = alpha;
-      context.strokeStyle = colour;
-      context.lineWidth = thick;
-      context.lineJoin = "round";
-      context.setLineDash(dash);
-      context.beginPath();
-      for (let i = 0; i < Math.min(values.length, wave.length); i += 1) context.lineTo(x(i), where(values[i]));
-      context.stroke();
-      context.restore();
-    };
+    const { y, least, most, line, shade } = curvesIn(context, wave, lines, [start, end, high, low]);
     // Milliseconds from the R-peak, and strip SD.
     context.lineWidth = 1;
     const rule = (x0, y0, x1, y1, alpha) => {
@@ -177,12 +161,7 @@ class BeatPanel {
       const middle = 216;
       const reach = Math.max(1, ...left.wave.map(Math.abs));
       const below = (value) => middle - (value / reach) * 30;
-      context.fillStyle = "rgba(125,130,138,0.28)";
-      context.beginPath();
-      context.moveTo(x(0), middle);
-      left.wave.forEach((value, i) => context.lineTo(x(i), below(value)));
-      context.lineTo(x(wave.length - 1), middle);
-      context.fill();
+      shade(left.wave, below, middle, "rgba(125,130,138,0.28)");
       line(left.wave, below, { colour: ink, wide: 1.2 });
       rule(start, middle + 0.5, end, middle + 0.5, 0.4);
       text(`±${reach.toFixed(1)}`, start - 6, middle, "right");
@@ -193,15 +172,7 @@ class BeatPanel {
 
   legendOf(wave, found, left) {
     const parts = wave ? [{ name: "this beat", colour: ACCENT, dash: [], wide: 2.3 }, ...found.lines] : [];
-    this.legend.replaceChildren(...parts.map((one) => {
-      const item = element("span");
-      const sample = element("i");
-      const kind = !one.dash.length ? "solid" : one.dash[0] > 3 ? "dashed" : "dotted";
-      const thick = Math.min(5, Math.max(2, one.wide));
-      sample.style.cssText = `border-top:${thick}px ${kind} ${one.colour};opacity:${one.wide > 5 ? 0.45 : 1}`;
-      item.append(sample, document.createTextNode(one.name));
-      return item;
-    }));
+    this.legend.replaceChildren(...curveNames(parts));
     if (left) {
       const what = found.template ? "this beat − template" : "this beat − median";
       this.legend.append(element("span", "", `below: ${what}, rms ${left.rms.toFixed(2)} SD`));

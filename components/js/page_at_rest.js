@@ -5,8 +5,12 @@ const BUSY = /^(running|rerunRequested)$/;
 const WAYS = '[data-testid="stSidebarNavLink"], [data-testid="stPageLink-NavLink"]';
 
 let left = -Infinity;
+
+/** A component says that it sends the reader to another page. */
+export const onTheWay = () => { left = performance.now(); };
+
 window.addEventListener("click", (event) => {
-  if (event.composedPath().some((element) => element instanceof Element && element.matches(WAYS))) left = performance.now();
+  if (event.composedPath().some((element) => element instanceof Element && element.matches(WAYS))) onTheWay();
 }, true);
 
 /** True where nothing runs and nobody is leaving. */

@@ -1,5 +1,6 @@
 // The beat of an item over the template of what it is suggested to be and the prototypes nearest to it; below, what
 // differs from the template.
+import { curveNames, curvesIn } from "./beat_curves.js";
 import { cutBeat, difference, nearestShapes } from "./beat_shapes.js";
 import { isDark } from "./paper.js";
 import { FONT, labelLook } from "./paper_marks.js";
@@ -45,13 +46,7 @@ export const createShape = (holder, look) => {
     context.clearRect(0, 0, wide, TALL_PX);
     const ink = look.inks[isDark(holder) ? "dark" : "light"].text;
     const [start, end, high, low] = [4, wide - 4, 4, left ? 100 : 136];
-    let [least, most] = [Infinity, -Infinity];
-    for (const one of [wave, ...lines.map((line) => line.wave)]) {
-      for (const value of one) [least, most] = [Math.min(least, value), Math.max(most, value)];
-    }
-    const room = (most - least) * 0.05 || 1;
-    const x = (i) => start + (i / (wave.length - 1)) * (end - start);
-    const y = (value) => low - ((value - least + room) / (most - least + 2 * room)) * (low - high);
+    const { y, line, shade } = curvesIn(context, wave, lines, [start, end, high, low]);
     const rule = (across, alpha) => {
       context.fillStyle = `rgba(125,130,138,${alpha})`;
       context.fillRect(Math.round(across), high, 1, TALL_PX - 20 - high);
@@ -65,43 +60,19 @@ export const createShape = (holder, look) => {
       context.textAlign = across > end - 12 ? "right" : across < start + 12 ? "left" : "center";
       context.fillText(ms === 0 ? "R" : ms === 400 ? "400 ms" : String(ms), across, TALL_PX - 8);
     }
-    const line = (values, where, { colour, dash = [], wide: thick, alpha = 1 }) => {
-      context.globalAlpha = alpha;
-      context.strokeStyle = colour;
-      context.lineWidth = thick;
-      context.lineJoin = "round";
-      context.setLineDash(dash);
-      context.beginPath();
-      for (let i = 0; i < Math.min(values.length, wave.length); i += 1) context.lineTo(x(i), where(values[i]));
-      context.stroke();
-      context.setLineDash([]);
-      context.globalAlpha = 1;
-    };
     lines.forEach((one) => line(one.wave, y, one));
     line(wave, y, { colour: ACCENT, wide: 2.2 });
     if (!left) return;
     const middle = 120;
     const reach = Math.max(1, ...left.wave.map(Math.abs));
     const below = (value) => middle - (value / reach) * 15;
-    context.fillStyle = "rgba(125,130,138,0.3)";
-    context.beginPath();
-    context.moveTo(x(0), middle);
-    left.wave.forEach((value, i) => context.lineTo(x(i), below(value)));
-    context.lineTo(x(wave.length - 1), middle);
-    context.fill();
+    shade(left.wave, below, middle, "rgba(125,130,138,0.3)");
     line(left.wave, below, { colour: ink, wide: 1.1 });
   };
 
   const tell = (lines, left, name) => {
     const parts = [{ name: "this beat", colour: ACCENT, dash: [], wide: 2.2 }, ...lines];
-    legend.replaceChildren(...parts.map((one) => {
-      const item = element("span");
-      const sample = element("i");
-      const kind = one.dash.length ? (one.dash[0] > 3 ? "dashed" : "dotted") : "solid";
-      sample.style.cssText = `border-top:${Math.min(5, Math.max(2, one.wide))}px ${kind} ${one.colour};opacity:${one.wide > 5 ? 0.45 : 1}`;
-      item.append(sample, document.createTextNode(one.name));
-      return item;
-    }));
+    legend.replaceChildren(...curveNames(parts));
     if (left) legend.append(element("span", "", `below: difference from the template, rms ${left.rms.toFixed(2)} SD`));
     else if (name) legend.append(element("span", "", `no template of ${name} in this run`));
   };

@@ -1,8 +1,8 @@
 // The review queue: one item at a time, answered by a key in the same frame. Decisions go through the channel beside the
 // page; Python hears where the reader is when her hand rests.
 import { openChannel } from "./channel.js";
+import { onTheWay, pageAtRest } from "./page_at_rest.js";
 import { stripOf } from "./paper.js";
-import { pageAtRest } from "./page_at_rest.js";
 import { accept, beatOf, label, labelName, laidOver, lastStep, noise, note, seed, unsure } from "./queue_answers.js";
 import { queueFor } from "./queue_state.js";
 import { Supply } from "./queue_supply.js";
@@ -285,24 +285,17 @@ class Desk {
     });
   }
 
-  /**
-   * Go to another page. Nothing else is told meanwhile: a word about this page on the heels of it would call the reader
-   * back. Python may miss a trigger while it draws; whoever is still here then asks again.
-   */
+  /** Go to another page. Python may miss a trigger while it draws: whoever is still here then asks again. */
   leave(name, where, tries = 3) {
-    clearTimeout(this.resting);
-    clearTimeout(this.leaving);
+    onTheWay();
     this.trigger(name, where);
-    this.leaving = setTimeout(() => {
-      this.leaving = 0;
-      if (tries > 1) this.leave(name, where, tries - 1);
-    }, PATIENCE);
+    clearTimeout(this.leaving);
+    if (tries > 1) this.leaving = setTimeout(() => this.leave(name, where, tries - 1), PATIENCE);
   }
 
   /** Tell Python where the reader is, once her hand rests and all is kept. */
   rest(pause = REST) {
     clearTimeout(this.resting);
-    if (this.leaving) return;
     this.resting = setTimeout(() => {
       if (!this.queue || this.channel.waiting()) return;
       if (!pageAtRest()) { this.rest(AGAIN); return; }

@@ -1,7 +1,7 @@
 // The strip reader: strips on paper, R-peaks and beats read and corrected by key and by hand. What is typed is answered
 // here, in the same frame; Python hears where the reader is when the hand rests.
-import { pageAtRest } from "./page_at_rest.js";
 import { openChannel } from "./channel.js";
+import { pageAtRest } from "./page_at_rest.js";
 import { createPaper } from "./paper.js";
 import { button, createBars, element, titleOf } from "./reader_bar.js";
 import { Desk } from "./reader_desk.js";
