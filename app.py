@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 
 from state import session
 
@@ -48,6 +49,10 @@ def script() -> None:
 if __name__ == "__main__":
     script()
 else:
+    # Streamlit takes a folder named ``pages`` for its older kind of app until ``st.navigation`` was called once: the
+    # first visit after a start, if it went to a page's own address, would run that page alone, past this door.
+    PagesManager.uses_pages_directory = False
+
     from state.channel.routes import Channel, routes
 
     channel = Channel(session.store, session.addresses)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.common import table
+from bench.common import free_port, table
 from state import demo
 from state.channel.tokens import Tokens, secret
 from state.deciding import decide
@@ -126,9 +126,7 @@ def _alone(store: Store) -> list[float]:
 @contextmanager
 def _app(store: Store, folder: Path) -> Iterator[int]:
     """The app in a process of its own; gives its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     url = store.engine.url.render_as_string(hide_password=False)
     command = ["-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
     with (folder / "server.log").open("wb") as log:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from bench.common import SMALL, table
+from bench.common import SMALL, free_port, table
 from components.keymap import LABEL_KEYS
 from ecg_engine.labels import label_name
 from state import demo
@@ -76,13 +75,6 @@ WATCH = """
   document.addEventListener("DOMContentLoaded", begin);
 })();
 """
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -6,11 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import streamlit as st
-from streamlit.runtime.pages_manager import PagesManager
 
 from components.keys import keys_panel
 from ecg_engine.errors import EngineError
-from state import session
 
 ACTIONABLE = (EngineError, OSError)
 """Errors that a person can do something about; others are the program's own."""
@@ -19,26 +17,11 @@ STEADY_LINE = "Research and teaching use. A clinician confirms every finding."
 
 def page_header(title: str, purpose: str, keys: Sequence[tuple[str, str]] = ()) -> None:
     """Title of a page, one sentence on what it is for, and its keys behind ``?``."""
-    _through_the_door()
     left, right = st.columns([0.88, 0.12], vertical_alignment="bottom")
     left.title(title, anchor=False)
     with right:
         keys_panel(keys)
     st.caption(purpose)
-
-
-def _through_the_door() -> None:
-    """Send a page that was opened past app.py back through it.
-
-    Streamlit takes a folder named ``pages`` for its older kind of app until ``st.navigation`` was called once, so the
-    first visit after a start, if it goes to a page's own address, would run that page alone: no navigation, no study.
-    """
-    if session.begun() or "door_tried" in st.session_state:
-        return
-    st.session_state["door_tried"] = True  # once: in a test a page may well stand alone
-    if PagesManager.uses_pages_directory:
-        PagesManager.uses_pages_directory = False
-        st.rerun()
 
 
 def empty_state(title: str, text: str, *, action: str = "", page: str = "", icon: str = ":material/info:") -> None:

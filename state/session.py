@@ -50,7 +50,7 @@ ADDRESS = (
 )
 """What may stand in the address. All but study and reader are a selection within the study."""
 _OF_A_STUDY = ADDRESS[2:]
-_STATE, _BEGUN = "chosen", "begun"
+_STATE = "chosen"
 _SESSION, _TOKEN = "channel_session", "channel_token"
 
 
@@ -59,14 +59,8 @@ def store() -> Store:
     return opened_store()
 
 
-def begun() -> bool:
-    """Whether app.py has opened this session; False for a page that was run past it."""
-    return bool(st.session_state.get(_BEGUN))
-
-
 def begin() -> None:
     """Take over the address at the first run of a session, and write it back at every later one."""
-    st.session_state[_BEGUN] = True
     if _STATE not in st.session_state:
         st.session_state[_STATE] = {name: st.query_params[name] for name in ADDRESS if name in st.query_params}
     _write_address()

@@ -232,33 +232,6 @@ def _patient(patient: object) -> str:
     return "" if patient == NO_PATIENT else str(patient)
 
 
-def counts_per_day(table: pd.DataFrame, zone: str | None = None) -> pd.DataFrame:
-    """Decisions per reader and day, newest day first: day, reader, made, of which undone, undos.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From :func:`history_table`.
-    zone : str, optional
-        Name of the time zone that days go by; UTC by default.
-    """
-    columns = ["day", "reader", "decisions", "of which undone", "undos"]
-    if not len(table):
-        return pd.DataFrame(columns=columns)
-    made = table["action"] == DECISION
-    counted = pd.DataFrame(
-        {
-            "day": local(table["at"], zone).dt.date,
-            "reader": table["reader"],
-            "decisions": made.astype(int),
-            "of which undone": (made & (table["state"] == UNDONE)).astype(int),
-            "undos": (table["action"] == UNDO).astype(int),
-        }
-    )
-    totals = counted.groupby(["day", "reader"], as_index=False).sum()
-    return totals.sort_values(["day", "reader"], ascending=[False, True], ignore_index=True)[columns]
-
-
 def local(times: pd.Series, zone: str | None) -> pd.Series:
     """Times of a time zone, without saying so: what a clock on the wall showed."""
     return times.dt.tz_convert(zone or "UTC").dt.tz_localize(None)

@@ -20,7 +20,6 @@ from state.telling import (
     HISTORY_COLUMNS,
     beat_of,
     clock,
-    counts_per_day,
     history_table,
     local,
     told_change,
@@ -150,18 +149,6 @@ def test_without_a_run_the_history_still_has_them_all(undone_twice: tuple[Store,
     table = history_table(stored, None, None)
     assert len(table) == len(stored) and table["strip"].isna().all()
     assert table["what"].str.contains("not in this run").all()
-
-
-def test_counts_per_reader_and_day_by_the_clock_of_a_place() -> None:
-    say, other = Reading(reader="Ada"), Reading(reader="Bo")
-    late = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
-    made = [say(BEAT, "label", "PVC"), say(BEAT, "noise", 1), replace(other(STRIP, "label", "PAC"), at=late)]
-    undo = replace(other(BEAT, "label", "PVC"), at=late, undoes=made[0].id)
-    table = history_table([*made, undo], STRIPS, INDEX)
-    day, next_day = late.date(), datetime(2026, 3, 2).date()
-    assert counts_per_day(table).values.tolist() == [[day, "Ada", 2, 1, 0], [day, "Bo", 1, 0, 1]]
-    assert counts_per_day(table, "Europe/Berlin").values.tolist() == [[next_day, "Bo", 1, 0, 1], [day, "Ada", 2, 1, 0]]
-    assert counts_per_day(table[:0]).empty
 
 
 def test_clocks_go_by_their_zone() -> None:
