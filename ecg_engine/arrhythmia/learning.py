@@ -40,6 +40,8 @@ class Study:
     weight : float32 (n,)
     oscillation : float32 (s,)
         See :func:`ecg_engine.arrhythmia.oscillation.oscillation_probability`; zeros where it was not asked.
+    noise : bool (n,) or None
+        Beats flagged as noise, from which the gate of the hybrid net learns.
     """
 
     beats: CutBeats
@@ -49,6 +51,7 @@ class Study:
     known: NDArray[np.int64]
     weight: NDArray[np.float32]
     oscillation: NDArray[np.float32]
+    noise: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(
@@ -58,6 +61,7 @@ class Study:
         known: NDArray[np.integer] | None = None,
         weight: NDArray[np.floating] | None = None,
         oscillation: NDArray[np.float32] | None = None,
+        noise: NDArray[np.bool_] | None = None,
     ) -> Study:
         """Find references and describe the beats."""
         references = find_references(beats)
@@ -69,6 +73,7 @@ class Study:
             np.full(len(beats), UNLABELLED) if known is None else np.asarray(known, dtype=np.int64),
             np.ones(len(beats), dtype=np.float32) if weight is None else np.asarray(weight, dtype=np.float32),
             np.zeros(len(beats.patient), dtype=np.float32) if oscillation is None else oscillation,
+            noise,
         )
 
     def strips(self, rows: NDArray[np.integer]) -> Study:
@@ -95,12 +100,13 @@ class Study:
         )
         references = self.references.of_strips(rows)
         said = self.labels[rows], self.known[at], self.weight[at]
-        return Study(beats, references, context, *said, self.oscillation[rows])
+        noise = None if self.noise is None else self.noise[at]
+        return Study(beats, references, context, *said, self.oscillation[rows], noise)
 
     @property
     def examples(self) -> Examples:
         """What the nets take in."""
-        return Examples.of(self.beats, self.context, self.labels, self.known, self.weight)
+        return Examples.of(self.beats, self.context, self.labels, self.known, self.weight, self.references, self.noise)
 
 
 @dataclass(frozen=True)
@@ -144,19 +150,22 @@ def learn(study: Study, config: LearnConfig | None = None, progress: Progress = 
     given = study.examples
     moved = moved_examples(study, config)
     first = replace(config.fit, members=1, use_cnn=False, epochs=max(1, config.fit.epochs // 2))
-    early = fit(join([given, moved]), first, lambda text, share: progress(text, 0.2 * share))
+    early = fit(join([given.without_waves, moved.without_waves]), first, lambda text, share: progress(text, 0.2 * share))
     made = set_in_examples(study, early, config)
     parts = [given, moved] if made is None else [given, moved, made]
+    parts = [part.without_waves for part in parts]
     return fit(join(parts), config.fit, lambda text, share: progress(text, 0.2 + 0.8 * share))
 
 
 def moved_examples(study: Study, config: LearnConfig) -> Examples:
     """Copies of ordinary strips with their beats moved in time."""
     more = retimed(study.beats, study.labels, config.moved, config.fit.seed)
-    context = describe(more.beats, study.references.of_strips(more.source))
+    references = study.references.of_strips(more.source)
+    context = describe(more.beats, references)
     silent_labels = np.full(len(more.source), UNLABELLED)
     weight = np.full(len(more.beats), config.made_weight, dtype=np.float32)
-    every = Examples.of(more.beats, context, silent_labels, more.known, weight)
+    noise = _of_sources(study, more.source)
+    every = Examples.of(more.beats, context, silent_labels, more.known, weight, references, noise)
     return every.strips(np.arange(len(study.labels), len(more.source)))
 
 
@@ -170,7 +179,12 @@ def set_in_examples(study: Study, model: BeatModel, config: LearnConfig) -> Exam
     references = find_references(made.beats, study.references.patient)
     context = describe(made.beats, references, _usual_of_patients(study))
     weight = np.full(len(made.beats), config.made_weight, dtype=np.float32)
-    return Examples.of(made.beats, context, np.full(len(made.source), UNLABELLED), made.known, weight)
+    # a beat that was set in was chosen whole and clear
+    hosts = _of_sources(study, made.source)
+    noise = None if hosts is None else hosts & (made.known == 0)
+    return Examples.of(
+        made.beats, context, np.full(len(made.source), UNLABELLED), made.known, weight, references, noise
+    )
 
 
 def given_labels(model: BeatModel, examples: Examples) -> NDArray[np.float32]:
@@ -187,6 +201,14 @@ def given_labels(model: BeatModel, examples: Examples) -> NDArray[np.float32]:
     out = p.copy()
     out[place[place >= 0]] = post.numpy()[place >= 0]
     return out
+
+
+def _of_sources(study: Study, source: NDArray[np.integer]) -> NDArray[np.bool_] | None:
+    """Flags of noise of the beats of these strips, one after the other."""
+    if study.noise is None:
+        return None
+    bounds = study.beats.bounds
+    return np.concatenate([study.noise[bounds[row] : bounds[row + 1]] for row in source] or [study.noise[:0]])
 
 
 def _usual_of_patients(study: Study) -> NDArray[np.float32]:
