@@ -150,7 +150,9 @@ def learn(study: Study, config: LearnConfig | None = None, progress: Progress = 
     given = study.examples
     moved = moved_examples(study, config)
     first = replace(config.fit, members=1, use_cnn=False, epochs=max(1, config.fit.epochs // 2))
-    early = fit(join([given.without_waves, moved.without_waves]), first, lambda text, share: progress(text, 0.2 * share))
+    early = fit(
+        join([given.without_waves, moved.without_waves]), first, lambda text, share: progress(text, 0.2 * share)
+    )
     made = set_in_examples(study, early, config)
     parts = [given, moved] if made is None else [given, moved, made]
     parts = [part.without_waves for part in parts]
