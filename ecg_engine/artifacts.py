@@ -203,6 +203,7 @@ def strip_index(run: Run) -> pd.DataFrame:
             "file_row": strips.file_row,
             "num_beats": np.bincount(place, minlength=len(strips)),
             "num_noise": np.bincount(place[np.asarray(run.noise_flags) != 0], minlength=len(strips)),
+            **({} if run.strip_quality is None else dict(run.strip_quality.items())),
         }
     )
 

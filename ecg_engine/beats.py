@@ -64,6 +64,8 @@ def cut_beats(
     peaks: list[NDArray[np.int64]],
     fs: float,
     window: BeatWindow,
+    *,
+    at_edges: bool = False,
 ) -> Beats:
     """Cut a beat around every R-peak whose slice lies within its strip.
 
@@ -77,6 +79,8 @@ def cut_beats(
     fs : float
         Hz.
     window : BeatWindow
+    at_edges : bool
+        Keep peaks whose slice leaves the strip, too; beyond the edge its last sample is repeated.
 
     Returns
     -------
@@ -87,14 +91,19 @@ def cut_beats(
     strip = np.repeat(np.arange(len(peaks)), [len(found) for found in peaks])
     r_index = np.concatenate([np.empty(0, dtype=np.int64), *peaks]).astype(np.int64)
     inside = (r_index >= window.before) & (r_index + window.after < lengths[strip])
-    strip, r_index = strip[inside], r_index[inside]
+    if not at_edges:
+        strip, r_index, inside = strip[inside], r_index[inside], inside[inside]
     rr_prev, rr_next = rr_intervals(strip, r_index, fs)
     counts = np.bincount(strip, minlength=len(peaks))
     index_in_strip = np.arange(len(strip)) - np.repeat(np.cumsum(counts) - counts, counts)
-    samples = np.empty((0, window.length), dtype=np.float32)
-    if len(strip):
+    samples = np.empty((len(strip), window.length), dtype=np.float32)
+    if inside.any():
         slices = np.lib.stride_tricks.sliding_window_view(conditioned, window.length)
-        samples = slices[offsets[strip] + r_index - window.before]
+        samples[inside] = slices[(offsets[strip] + r_index - window.before)[inside]]
+    cut = np.flatnonzero(~inside)
+    steps = np.arange(-window.before, window.after + 1)
+    on_strip = np.clip(r_index[cut, None] + steps, 0, lengths[strip[cut], None] - 1)
+    samples[cut] = conditioned[offsets[strip[cut], None] + on_strip]
     return Beats(samples, strip, index_in_strip, r_index, rr_prev, rr_next)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import fields, replace
 from typing import Any, NoReturn, TypeVar
 
-from ecg_engine.config import DETECTORS, MODELS, PROFILES, SPLITS, Config
+from ecg_engine.config import BEAT_NETS, DETECTORS, MODELS, PROFILES, SPLITS, Config
 from ecg_engine.errors import ConfigError
 from ecg_engine.tables import Columns
 
@@ -40,7 +40,7 @@ HELP: Mapping[str, str] = {
     "top_k_candidates": "candidates for each seed",
     "units_per_mv": "gain, for millivolt axes alone",
     "seed": "seed of everything random",
-    "model": f"net: {', '.join(MODELS)}",
+    "model": f"net: {' or '.join(MODELS)}; in the arrhythmia profile {' or '.join(BEAT_NETS)}",
     "epochs": "passes over the training part",
     "batch_size": "windows in a batch, about",
     "lr": "learning rate",
@@ -55,6 +55,7 @@ HELP: Mapping[str, str] = {
     "min_class_conf": "less confident beats go to review",
     "max_noise_prob": "likelier noise goes to review",
     "min_proto_sim": "beats less like any prototype go to review",
+    "min_known_share": "arrhythmia: strips stranger than all but this share of those known go to review",
     "min_size": "smaller prototypes are suspicious",
     "min_purity": "less pure prototypes are suspicious",
     "max_noise_ratio": "prototypes with more noise are suspicious",
@@ -98,7 +99,7 @@ def add_config(
     for field in fields(config):
         if only is not None and field.name not in only:
             continue
-        default = defaults_from or ("none" if field.default is None else field.default)
+        default = defaults_from or {None: "none", "": "the profile's first"}.get(field.default, field.default)
         words = f"{HELP[field.name]} (default: {default})"
         if kinds[field.name] is bool:
             switch: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS}

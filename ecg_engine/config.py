@@ -13,9 +13,12 @@ from typing import Any, Self
 
 from ecg_engine.errors import ConfigError
 
-PROFILES = ("reference",)
+REFERENCE, ARRHYTHMIA = PROFILES = ("reference", "arrhythmia")
 DETECTORS = ("neurokit", "gradient")
 MODELS = ("hybrid", "context")
+"""Nets of the reference profile."""
+BEAT_NETS = ("towers", "hybrid")
+"""Nets of the arrhythmia profile: its own, or these with the reference's hybrid net among them."""
 SPLITS = ("patient", "beat")
 
 
@@ -72,6 +75,9 @@ class PreprocessConfig(Config):
 
     Times are in seconds, frequencies in Hz. ``fs`` None means wave length / ``duration_sec``.
     ``units_per_mv`` only scales the millivolt axis of what is drawn; no number depends on it.
+
+    The arrhythmia profile finds R-peaks and noise in its own ways: ``detector`` and the limits of noise
+    (``rr_min_sec`` to ``edge_z_max``, ``min_local_cluster``) are the reference's alone.
     """
 
     profile: str = "reference"
@@ -123,9 +129,14 @@ class PreprocessConfig(Config):
 
 @dataclass(frozen=True)
 class TrainConfig(Config):
-    """Section 8: the network, the prototype bank and the training loop."""
+    """Section 8: the network, the prototype bank and the training loop.
 
-    model: str = "hybrid"
+    ``model`` left empty is the profile's own: ``hybrid`` in the reference profile, ``towers`` in the arrhythmia
+    profile. Batch size, learning rate, weights of classes and the split by beat are the reference's alone.
+    """
+
+    profile: str = REFERENCE
+    model: str = ""
     epochs: int = 25
     batch_size: int = 128
     lr: float = 1e-3
@@ -140,8 +151,18 @@ class TrainConfig(Config):
     seed: int = 42
 
     def __post_init__(self) -> None:
-        _choice("model", self.model, MODELS)
+        _choice("profile", self.profile, PROFILES)
+        nets = BEAT_NETS if self.profile == ARRHYTHMIA else MODELS
+        if not self.model:
+            object.__setattr__(self, "model", nets[0])
+        _choice("model", self.model, nets)
         _choice("split", self.split, SPLITS)
+        _need(
+            self.profile == REFERENCE or self.split == "patient",
+            "split",
+            self.split,
+            "patient in the arrhythmia profile",
+        )
         for name in ("epochs", "batch_size", "max_prototypes", "top_k_sim"):
             _whole(name, getattr(self, name), 1)
         _whole("min_proto_size", self.min_proto_size, 0)
@@ -156,17 +177,23 @@ class TrainConfig(Config):
 
 @dataclass(frozen=True)
 class PredictConfig(Config):
-    """Section 9: when a beat goes to Unknown/Review."""
+    """Section 9: when a beat goes to Unknown/Review.
+
+    ``min_known_share`` is the arrhythmia profile's: a strip stranger than all but this share of what its model knows
+    goes to review with its beats. ``min_proto_sim`` is the reference's alone.
+    """
 
     min_class_conf: float = 0.60
     max_noise_prob: float = 0.55
     min_proto_sim: float = 0.20
+    min_known_share: float = 0.02
 
     def __post_init__(self) -> None:
         _share("min_class_conf", self.min_class_conf)
         _share("max_noise_prob", self.max_noise_prob)
         ok = isinstance(self.min_proto_sim, (int, float)) and -1 <= self.min_proto_sim <= 1
         _need(ok, "min_proto_sim", self.min_proto_sim, "between -1 and 1")
+        _share("min_known_share", self.min_known_share)
 
 
 @dataclass(frozen=True)

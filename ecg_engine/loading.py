@@ -25,10 +25,10 @@ _TEXT = [
     *("patient_id", "record_label_name", "noise_reason", "label_mix_top3", "example_beat_ids", "seed_label"),
     *("reason", "source_file", "kind", "strip_hash"),
 ]
-_FLOAT32 = ["rr_prev_sec", "rr_next_sec", "quality_score", "z_ptp", "z_slope", "z_edge", "similarity"]
+_FLOAT32 = ["rr_prev_sec", "rr_next_sec", "quality_score", "z_ptp", "z_slope", "z_edge", "rpeak_prob", "similarity"]
 _INT32 = [
     *("record_label", "noise_flag", "local_cluster_id", "local_cluster_size"),
-    *("global_cluster_id", "global_cluster_size", "label"),
+    *("global_cluster_id", "global_cluster_size", "whole", "label"),
 ]
 
 
@@ -116,7 +116,15 @@ def load_run(folder: str | os.PathLike[str]) -> Run:
         skipped=pd.DataFrame(columns=list(SKIPPED_COLUMNS)) if skipped is None else skipped,
         strips=strips,
         conditioned=conditioned,
+        strip_quality=_strip_quality(tables["strip_index.csv"]),
     )
+
+
+def _strip_quality(index: pd.DataFrame | None) -> pd.DataFrame | None:
+    if index is None or "noise_score" not in index:
+        return None
+    kinds = {"noise_score": np.float32, "noisy": np.int32, "lost_part": np.float32}
+    return index[["noise_score", "noise_reason", "noisy", "lost_part"]].astype(kinds)
 
 
 def _config(path: Path, summary: Mapping[str, Any]) -> PreprocessConfig:

@@ -10,25 +10,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ecg_engine.beats import Beats, BeatWindow, cut_beats
-from ecg_engine.clusters import feature_space, global_clusters, local_clusters
+from ecg_engine.clusters import feature_space, global_clusters
 from ecg_engine.conditioning import blocks, condition, stacked
-from ecg_engine.config import PreprocessConfig
+from ecg_engine.config import ARRHYTHMIA, PreprocessConfig
 from ecg_engine.errors import InputError
 from ecg_engine.labels import label_name
 from ecg_engine.mining import mine_candidates
+from ecg_engine.noise import Noise, reference_noise
 from ecg_engine.peak_edits import PeakEdits
 from ecg_engine.peaks_taken_in import PEAK_EDITS_KEY, TakingIn
 from ecg_engine.progress import Progress, part, silent
 from ecg_engine.prototypes import build_library, class_templates
-from ecg_engine.quality import REASONS, Quality, assess, reason_texts
 from ecg_engine.rpeaks import find_rpeaks_of_block
 from ecg_engine.strips import SKIPPED_COLUMNS, Strips
 from ecg_engine.summary import summarise
 from ecg_engine.windows import Windows, context_windows
 
 __all__ = ["PEAK_EDITS_KEY", "Run", "preprocess"]
-
-_SMALL_CLUSTER = REASONS.index("small_cluster")
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,10 @@ class Run:
         What goes into summary.json.
     metadata : DataFrame
         One row a beat, in the order of the arrays: the columns of beat_metadata.csv (spec section 7), then
-        ``noise_reason`` ("rr;slope", or "" for a beat that is not noise), ``r_time_sec`` (seconds from the start of
-        the strip) and the robust scores ``z_ptp``, ``z_slope``, ``z_edge``.
+        ``noise_reason`` ("rr;slope"), ``r_time_sec`` (seconds from the start of the strip), and what the profile adds.
+        Reference: the robust scores ``z_ptp``, ``z_slope``, ``z_edge``. Arrhythmia: ``rpeak_prob`` (how likely the
+        R-peak is one), ``whole`` (0 where the strip's edge cuts the beat) and ``group_id`` (its group among the
+        look-alike beats of the patient).
     beats : float32 (n, L)
     features : float32 (n, D)
     labels, noise_flags, cluster_ids : int32 (n,)
@@ -62,6 +62,9 @@ class Run:
     strips : Strips or None
     conditioned : float32 (total,) or None
         Filtered and z-scored samples, laid out as ``strips.samples``. Both are None for folders of the old scripts.
+    strip_quality : DataFrame or None
+        One row a strip: noise_score (0 to 1), noise_reason, noisy (1 for a strip that is noise as a whole), lost_part
+        (share in which the lead is lost). None in the reference profile, which judges beats alone.
     """
 
     config: PreprocessConfig
@@ -80,6 +83,7 @@ class Run:
     skipped: pd.DataFrame
     strips: Strips | None = None
     conditioned: NDArray[np.float32] | None = None
+    strip_quality: pd.DataFrame | None = None
 
     @property
     def fs(self) -> float:
@@ -107,7 +111,7 @@ def preprocess(
     peaks: PeakEdits | None = None,
     progress: Progress = silent,
 ) -> Run:
-    """Take strips through sections 2 to 7 of the spec.
+    """Take strips through sections 2 to 7 of the spec, in the ways of the config's profile.
 
     Parameters
     ----------
@@ -134,20 +138,9 @@ def preprocess(
     """
     conditioned = condition(strips, config, part(progress, 0.0, 0.15))
     taking_in = TakingIn(strips, peaks or {})
-    beats = _find_beats(strips, conditioned, config, taking_in, part(progress, 0.15, 0.25))
-    if len(beats.strip) == 0:
-        raise InputError(
-            f"no beats were found on any of the {len(strips)} strips",
-            where=", ".join(strips.report.files),
-            remedy=f"Look at the sampling rate ({strips.fs:g} Hz), the beat window and the waves.",
-        )
-    labels = strips.label[beats.strip]
-    progress("noise flags", 0.25)
-    quality = assess(beats.samples, beats.rr_prev, beats.rr_next, config)
-    locals_ = local_clusters(beats.samples, labels, quality.noise, config, part(progress, 0.27, 0.55))
-    small = (locals_[0] >= 0) & (locals_[1] < config.min_local_cluster)
-    quality.reasons[:, _SMALL_CLUSTER] = small
-    usable = ~quality.noise
+    look = _look_again if config.profile == ARRHYTHMIA else _look
+    beats, noise = look(strips, conditioned, config, taking_in, part(progress, 0.15, 0.55))
+    labels, usable = strips.label[beats.strip], noise.usable
     progress("feature space", 0.55)
     features = feature_space(beats.samples, beats.rr_prev, beats.rr_next, config)
     progress("global clusters", 0.6)
@@ -155,11 +148,11 @@ def preprocess(
     progress("prototypes and templates", 0.95)
     templates = class_templates(beats.samples, labels, usable)
     library, waves = build_library(labels, globals_[0], beats.samples, beats.rr_prev, beats.rr_next)
-    windows = context_windows(beats.strip, usable, config.context_radius)
-    metadata = _metadata(strips, beats, quality, locals_, globals_)
+    windows = context_windows(beats.strip, ~noise.flags, config.context_radius)
+    metadata = _metadata(strips, beats, noise, globals_)
     mined = None if seeds is None else mine_candidates(seeds, metadata, features, config)
     skipped = _skipped(strips, beats)
-    summary = summarise(strips, config, beats, quality, windows, library, skipped, mined)
+    summary = summarise(strips, config, beats, noise, windows, library, skipped, mined)
     if peaks:
         summary = taking_in.told(summary, beats)
     progress("preprocessed", 1.0)
@@ -170,7 +163,7 @@ def preprocess(
         beats=beats.samples,
         features=features,
         labels=labels,
-        noise_flags=(~usable).astype(np.int32),
+        noise_flags=noise.flags.astype(np.int32),
         cluster_ids=globals_[0],
         windows=windows,
         class_templates=templates,
@@ -180,12 +173,15 @@ def preprocess(
         skipped=skipped,
         strips=strips,
         conditioned=conditioned,
+        strip_quality=noise.strips,
     )
 
 
-def _find_beats(
+def _look(
     strips: Strips, conditioned: NDArray[np.float32], config: PreprocessConfig, taking_in: TakingIn, progress: Progress
-) -> Beats:
+) -> tuple[Beats, Noise]:
+    """Beats and noise in the reference's ways."""
+    finding = part(progress, 0.0, 0.25)
     peaks: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)] * len(strips)
     done = 0
     for rows in blocks(strips.offsets):
@@ -193,18 +189,40 @@ def _find_beats(
         for row, samples in zip(rows, found, strict=True):
             peaks[row] = samples
         done += len(rows)
-        progress(f"R-peaks: strip {done:,} of {len(strips):,}", done / len(strips))
+        finding(f"R-peaks: strip {done:,} of {len(strips):,}", done / len(strips))
     window = BeatWindow.of(strips.fs, config.pre_sec, config.post_sec)
     taking_in.lay_over(peaks, window)
-    return cut_beats(conditioned, strips.offsets, peaks, strips.fs, window)
+    beats = _some(cut_beats(conditioned, strips.offsets, peaks, strips.fs, window), strips)
+    return beats, reference_noise(beats, strips.label[beats.strip], config, part(progress, 0.25, 1.0))
+
+
+def _look_again(
+    strips: Strips, conditioned: NDArray[np.float32], config: PreprocessConfig, taking_in: TakingIn, progress: Progress
+) -> tuple[Beats, Noise]:
+    """Beats and noise in the arrhythmia profile's ways."""
+    from ecg_engine.arrhythmia.pipeline import ANYWHERE, find_noise, find_peaks
+
+    found = find_peaks(strips, part(progress, 0.0, 0.25))
+    peaks = list(found.samples)
+    taking_in.lay_over(peaks, ANYWHERE)
+    window = BeatWindow.of(strips.fs, config.pre_sec, config.post_sec)
+    beats = _some(cut_beats(conditioned, strips.offsets, peaks, strips.fs, window, at_edges=True), strips)
+    labels = strips.label[beats.strip]
+    return beats, find_noise(strips, beats, window, found, labels, config, part(progress, 0.25, 1.0))
+
+
+def _some(beats: Beats, strips: Strips) -> Beats:
+    if len(beats.strip):
+        return beats
+    raise InputError(
+        f"no beats were found on any of the {len(strips)} strips",
+        where=", ".join(strips.report.files),
+        remedy=f"Look at the sampling rate ({strips.fs:g} Hz), the beat window and the waves.",
+    )
 
 
 def _metadata(
-    strips: Strips,
-    beats: Beats,
-    quality: Quality,
-    locals_: tuple[NDArray[np.int32], NDArray[np.int32]],
-    globals_: tuple[NDArray[np.int32], NDArray[np.int32]],
+    strips: Strips, beats: Beats, noise: Noise, globals_: tuple[NDArray[np.int32], NDArray[np.int32]]
 ) -> pd.DataFrame:
     labels = strips.label[beats.strip]
     names = {label: label_name(label) for label in np.unique(labels).tolist()}
@@ -219,17 +237,15 @@ def _metadata(
             "r_index": beats.r_index,
             "rr_prev_sec": beats.rr_prev,
             "rr_next_sec": beats.rr_next,
-            "quality_score": quality.score,
-            "noise_flag": quality.noise.astype(np.int32),
-            "local_cluster_id": locals_[0],
-            "local_cluster_size": locals_[1],
+            "quality_score": noise.score,
+            "noise_flag": noise.flags.astype(np.int32),
+            "local_cluster_id": noise.local_cluster,
+            "local_cluster_size": noise.local_size,
             "global_cluster_id": globals_[0],
             "global_cluster_size": globals_[1],
-            "noise_reason": reason_texts(quality.reasons),
+            "noise_reason": noise.reasons,
             "r_time_sec": np.round(beats.r_index / strips.fs, 4),
-            "z_ptp": quality.z_ptp,
-            "z_slope": quality.z_slope,
-            "z_edge": quality.z_edge,
+            **noise.columns,
         }
     )
 

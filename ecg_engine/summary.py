@@ -12,10 +12,10 @@ import pandas as pd
 
 from ecg_engine import __version__
 from ecg_engine.beats import Beats
-from ecg_engine.config import PreprocessConfig
+from ecg_engine.config import ARRHYTHMIA, PreprocessConfig
 from ecg_engine.labels import UNLABELLED, label_name
 from ecg_engine.mining import MiningResult
-from ecg_engine.quality import REASONS, Quality
+from ecg_engine.noise import Noise
 from ecg_engine.strips import Strips
 from ecg_engine.windows import Windows
 
@@ -29,7 +29,7 @@ def summarise(
     strips: Strips,
     config: PreprocessConfig,
     beats: Beats,
-    quality: Quality,
+    noise: Noise,
     windows: Windows,
     library: pd.DataFrame,
     skipped: pd.DataFrame,
@@ -39,16 +39,16 @@ def summarise(
 
     ``warnings`` holds in sentences what a person should know before trusting the run.
     """
-    noise, labels, report = quality.noise, strips.label[beats.strip], strips.report
+    flags, labels, report = noise.flags, strips.label[beats.strip], strips.report
     raw = {int(label): int(count) for label, count in zip(*np.unique(labels, return_counts=True), strict=True)}
-    usable = {label: int(np.count_nonzero((labels == label) & ~noise)) for label in raw}
+    usable = {label: int(np.count_nonzero((labels == label) & ~flags)) for label in raw}
     summary: dict[str, Any] = {
         "input_rows": report.rows_total,
         "rows_skipped": len(skipped),
         "beats_extracted": len(labels),
         "beat_length": int(beats.samples.shape[1]),
-        "noise_beats": int(np.count_nonzero(noise)),
-        "usable_beats": int(np.count_nonzero(~noise)),
+        "noise_beats": int(np.count_nonzero(flags)),
+        "usable_beats": int(np.count_nonzero(~flags)),
         "class_counts_raw": {str(label): count for label, count in raw.items()},
         "class_counts_usable": {str(label): count for label, count in usable.items()},
         "context_samples": len(windows.centre),
@@ -76,9 +76,15 @@ def summarise(
             if count == 0 and label != UNLABELLED
         },
         "skipped_reasons": {str(kind): int(count) for kind, count in skipped["kind"].value_counts().items()},
-        "noise_reasons": dict(zip(REASONS, quality.reasons.sum(axis=0).tolist(), strict=True)),
+        "noise_reasons": dict(noise.counts),
         "seeds_dropped": [] if mined is None else mined.dropped.astype(str).to_dict("records"),
     }
+    if noise.strips is not None:
+        summary["noisy_strips"] = int(noise.strips["noisy"].sum())
+    if "whole" in noise.columns:
+        summary["beats_cut_by_edges"] = int(np.count_nonzero(noise.columns["whole"] == 0))
+    if "group_id" in noise.columns:
+        summary["groups"] = len(np.unique(noise.columns["group_id"]))
     summary["warnings"] = _warnings(summary, config)
     return summary
 
@@ -88,9 +94,10 @@ def _warnings(summary: Mapping[str, Any], config: PreprocessConfig) -> list[str]
     if summary["usable_beats"] == 0:
         reasons = _counts({name: count for name, count in summary["noise_reasons"].items() if count})
         texts.append(f"None of the {summary['beats_extracted']} beats is usable ({reasons}).")
+    rule = f": clusters of fewer than {config.min_local_cluster} beats count as noise"
+    rule = "" if config.profile == ARRHYTHMIA else rule
     texts += [
-        f"{emptied['name']} lost all of its {emptied['beats']} beats to the noise flags: clusters of fewer than "
-        f"{config.min_local_cluster} beats count as noise."
+        f"{emptied['name']} lost all of its {emptied['beats']} beats to the noise flags{rule}."
         for emptied in summary["labels_emptied"].values()
     ]
     for column in summary["columns_missing"]:
