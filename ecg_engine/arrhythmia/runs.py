@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -96,7 +96,9 @@ def longest_run(length: int, at_least: float = AT_LEAST) -> StripRule:
 
     def move(state: tuple[int, ...], symbol: int) -> tuple[int, ...]:
         longest, present = state
-        present = min(present + 1, length + 1) if symbol == V else 0
+        if longest > length:
+            return state
+        present = present + 1 if symbol == V else 0
         return max(longest, present), present
 
     def worth(state: tuple[int, ...]) -> float:
@@ -125,29 +127,47 @@ STRIP_RULES: Mapping[int, StripRule] = MappingProxyType(
 """Strip label to what it says. Noise, flutter, VFib and unlabelled strips say nothing about beats."""
 
 
+class _Moves(NamedTuple):
+    """An automaton made ready to go through."""
+
+    onward: Tensor  # (S, 4 S): all symbols' moves in one product
+    back: Tensor  # (S, 4 S): the same from the end
+    accept: Tensor  # (S,)
+    reachable: Tensor  # (S, S)
+
+
+def _moves(rule: StripRule, like: Tensor) -> _Moves:
+    states = len(rule.accept)
+    parts = (rule.step.permute(1, 0, 2).reshape(states, -1), rule.step.permute(2, 0, 1).reshape(states, -1))
+    return _Moves(*(part.to(like) for part in (*parts, rule.accept, rule.reachable)))
+
+
 class _AllRules(NamedTuple):
     """The rules of all labels as one automaton of parts that do not touch: a batch goes through it at once."""
 
     rule: StripRule
     start: Mapping[int, int]  # label to its first state
-    silent: int  # the state of labels that say nothing
+    allowed: Mapping[int, Tensor]  # label to the symbols allowed, float64 (4,), where that is all the label says
 
 
 def _join_rules() -> _AllRules:
-    rules = [
-        *{id(rule): rule for rule in STRIP_RULES.values()}.values(),
-        _automaton((0,), lambda state, symbol: state, lambda state: 1.0),
-    ]
+    rules = [*{id(rule): rule for rule in STRIP_RULES.values() if len(rule.accept) > 1}.values()]
     first = [0]
     for rule in rules:
         first.append(first[-1] + len(rule.accept))
     step = torch.stack([torch.block_diag(*(rule.step[k] for rule in rules)) for k in range(len(SYMBOLS))])
     joined = StripRule(step, torch.cat([rule.accept for rule in rules]))
-    start = {label: first[next(i for i, one in enumerate(rules) if one is rule)] for label, rule in STRIP_RULES.items()}
-    return _AllRules(joined, MappingProxyType(start), first[-2])
+    start = {
+        label: first[next(i for i, one in enumerate(rules) if one is rule)]
+        for label, rule in STRIP_RULES.items()
+        if len(rule.accept) > 1
+    }
+    allowed = {label: rule.step[:, 0, 0] for label, rule in STRIP_RULES.items() if len(rule.accept) == 1}
+    return _AllRules(joined, MappingProxyType(start), MappingProxyType(allowed))
 
 
 _ALL = _join_rules()
+_MOVES: dict[tuple[torch.dtype, torch.device], _Moves] = {}
 
 
 def log_likelihood(log_p: Tensor, lengths: Tensor, rule: StripRule) -> Tensor:
@@ -172,31 +192,59 @@ def log_likelihood(log_p: Tensor, lengths: Tensor, rule: StripRule) -> Tensor:
     >>> round(float(log_likelihood(half, torch.tensor([2]), longest_run(1, at_least=0.0)).exp()), 3)  # NV or VN
     0.5
     """
-    return _through(log_p, lengths, rule, torch.zeros(len(log_p), dtype=torch.int64))
+    start = torch.zeros(len(log_p), dtype=torch.int64, device=log_p.device)
+    return _through(log_p, lengths, _moves(rule, log_p), start)
 
 
-def _through(log_p: Tensor, lengths: Tensor, rule: StripRule, start: Tensor) -> Tensor:
-    """Log-likelihood of each strip when its automaton begins in state ``start``."""
-    p = log_p.exp()
-    count, beats, _ = p.shape
-    step, accept = rule.step.to(p), rule.accept.to(p)
-    states = len(accept)
-    # (S, 4 S): all symbols' moves in one product
-    moves = step.permute(1, 0, 2).reshape(states, -1)
-    reached = p.new_zeros(count, states)
-    reached[torch.arange(count), start] = 1.0
-    # states of other rules hold nothing, but their gradients would grow without end
-    own = rule.reachable.to(p)[start]
-    total = p.new_zeros(count)
-    for t in range(min(beats, int(lengths.max()) if count else 0)):
-        then = ((reached @ moves).view(count, -1, states) * p[:, t, :, None]).sum(1)
-        mass = then.detach().sum(1).clamp_min(_LEAST)
-        going = t < lengths
-        # Scaled at every beat, so that a long strip of unlikely beats does not underflow. The scale cancels out, so
-        # it is a constant to the gradient, which would lose all digits on its way through the quotients.
-        total = total + torch.where(going, mass.log(), torch.zeros_like(mass))
-        reached = torch.where(going[:, None], own * then / mass[:, None], reached)
-    return total + (reached @ accept).clamp_min(_LEAST).log()
+class _Through(torch.autograd.Function):
+    """Log-likelihood of strips; the posterior of each beat, which is its gradient, is found on the way.
+
+    Forwards and backwards through the beats by hand: left to automatic differentiation, a training would spend most
+    of its time on the graph of these small steps.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, log_p: Tensor, lengths: Tensor, moves: _Moves, start: Tensor) -> Tensor:
+        p = log_p.exp()
+        count, beats = p.shape[0], int(lengths.max()) if len(lengths) else 0
+        states = len(moves.accept)
+        # states of other rules hold nothing, but on the way back they would grow without end
+        own = moves.reachable[start]
+        reached = p.new_zeros(count, states)
+        reached[torch.arange(count, device=p.device), start] = 1.0
+        total, steps = p.new_zeros(count), []
+        for t in range(beats):
+            by_symbol = (reached @ moves.onward).view(count, -1, states)
+            then = (by_symbol * p[:, t, :, None]).sum(1)
+            mass = then.sum(1).clamp_min(_LEAST)
+            going = t < lengths
+            # scaled at every beat, so that a long strip of unlikely beats does not underflow
+            total = total + torch.where(going, mass.log(), 0.0)
+            reached = torch.where(going[:, None], then / mass[:, None], reached)
+            steps.append(by_symbol)
+        at_end = reached @ moves.accept
+        posterior = torch.zeros_like(p)
+        onward = moves.accept * own
+        for t in reversed(range(beats)):
+            going = t < lengths
+            joint = p[:, t] * (steps[t] * onward[:, None]).sum(2)
+            posterior[:, t] = torch.where(going[:, None], joint / joint.sum(1, keepdim=True).clamp_min(_LEAST), 0.0)
+            before = ((onward @ moves.back).view(count, -1, states) * p[:, t, :, None]).sum(1) * own
+            before = before / before.amax(1, keepdim=True).clamp_min(_LEAST)
+            onward = torch.where(going[:, None], before, onward)
+        posterior[at_end <= _LEAST] = 0.0  # what cannot be true teaches nothing
+        ctx.save_for_backward(posterior)
+        return total + at_end.clamp_min(_LEAST).log()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        (posterior,) = ctx.saved_tensors
+        return posterior * grads[0][:, None, None], None, None, None
+
+
+def _through(log_p: Tensor, lengths: Tensor, moves: _Moves, start: Tensor) -> Tensor:
+    """Log-likelihood of each strip when its automaton begins in state ``start``; differentiable once."""
+    return cast(Tensor, _Through.apply(log_p, lengths, moves, start))
 
 
 def strip_log_likelihood(log_p: Tensor, lengths: Tensor, labels: Tensor) -> Tensor:
@@ -213,8 +261,24 @@ def strip_log_likelihood(log_p: Tensor, lengths: Tensor, labels: Tensor) -> Tens
     -------
     Tensor (B,)
     """
-    start = torch.tensor([_ALL.start.get(label, _ALL.silent) for label in labels.tolist()], dtype=torch.int64)
-    return _through(log_p, lengths, _ALL.rule, start)
+    out = log_p.new_zeros(len(log_p))
+    inside = torch.arange(log_p.shape[1], device=log_p.device) < lengths[:, None]
+    told = labels.tolist()
+    for label, allowed in _ALL.allowed.items():
+        # the label only forbids symbols, so the beats need not be gone through in order
+        rows = (labels == label).nonzero()[:, 0]
+        if len(rows):
+            each = torch.logsumexp(log_p[rows].masked_fill(allowed.to(log_p.device) == 0, -torch.inf), 2)
+            out = out.index_add(0, rows, (each * inside[rows]).sum(1))
+    rows = torch.tensor([row for row, label in enumerate(told) if label in _ALL.start], dtype=torch.int64)
+    if len(rows):
+        start = torch.tensor([_ALL.start[told[row]] for row in rows.tolist()], dtype=torch.int64)
+        rows, start = rows.to(log_p.device), start.to(log_p.device)
+        kind = (log_p.dtype, log_p.device)
+        if kind not in _MOVES:
+            _MOVES[kind] = _moves(_ALL.rule, log_p)
+        out = out.index_add(0, rows, _through(log_p[rows], lengths[rows], _MOVES[kind], start))
+    return out
 
 
 def beats_given_label(log_p: Tensor, lengths: Tensor, labels: Tensor) -> Tensor:
