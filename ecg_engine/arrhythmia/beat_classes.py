@@ -9,8 +9,9 @@ that a reader has labelled add the cross-entropy of their class with more weight
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,8 +20,10 @@ from torch import Tensor, nn
 
 from ecg_engine.arrhythmia.context import S_COLUMNS, VF_COLUMNS
 from ecg_engine.arrhythmia.examples import Examples
+from ecg_engine.arrhythmia.hybrid import HybridBeatNet, bank_from_state, bank_state, hybrid_inputs, run_hybrid
 from ecg_engine.arrhythmia.runs import STRIP_RULES, SYMBOLS, strip_log_likelihood
 from ecg_engine.arrhythmia.towers import PictureNet, Towers
+from ecg_engine.bank import PrototypeBank
 from ecg_engine.errors import InputError
 from ecg_engine.labels import LABEL_NAMES, aami_class
 from ecg_engine.progress import Progress, silent
@@ -66,6 +69,23 @@ class FitConfig:
     seed: int = 42
 
 
+_KINDS: dict[str, Callable[..., nn.Module]] = {
+    "Towers": Towers,
+    "PictureNet": PictureNet,
+    "HybridBeatNet": HybridBeatNet,
+}
+
+
+class Seen(NamedTuple):
+    """What a model says of n beats."""
+
+    classes: NDArray[np.float32]
+    """Probability of each class, (n, K)."""
+
+    noise: NDArray[np.float32] | None
+    """Probability of noise, (n,); None if no net of the model has a gate."""
+
+
 @dataclass
 class BeatModel:
     """A trained set of nets.
@@ -79,12 +99,15 @@ class BeatModel:
     nets : list of Module
     scale : mapping
         Mean and standard deviation of the columns on the training strips.
+    bank : PrototypeBank or None
+        Prototypes of the hybrid net, if it is one of the nets.
     """
 
     labels: tuple[int, ...]
     acts_as: tuple[int, ...]
     nets: list[nn.Module]
     scale: dict[str, NDArray[np.float32]]
+    bank: PrototypeBank | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,15 +116,31 @@ class BeatModel:
 
     def probabilities(self, examples: Examples) -> NDArray[np.float32]:
         """Probability of each class for each beat, float32 (n, K); rows sum to 1."""
+        return self.look(examples).classes
+
+    def look(self, examples: Examples) -> Seen:
+        """Probabilities of the classes, the mean of all nets', and of noise.
+
+        Raises
+        ------
+        InputError
+            If one of the nets reads waves and the examples hold none.
+        """
+        noise: NDArray[np.float32] | None = None
         inputs = _scaled(examples, self.scale)
         total = np.zeros((len(examples), len(self.labels)), dtype=np.float32)
         with torch.no_grad():
             for net in self.nets:
                 net.eval()
+                if isinstance(net, HybridBeatNet):
+                    assert self.bank is not None
+                    classes, noise = run_hybrid(net, hybrid_inputs(examples, *inputs[:2], self.bank))
+                    total += classes
+                    continue
                 for start in range(0, len(examples), 8192):
                     part = [x[start : start + 8192] for x in inputs]
                     total[start : start + 8192] += torch.softmax(net(*part), 1).numpy()
-        return total / np.float32(max(len(self.nets), 1))
+        return Seen(total / np.float32(max(len(self.nets), 1)), noise)
 
     def symbol_probabilities(self, examples: Examples) -> NDArray[np.float32]:
         """Probability of N, S, V and F for each beat, own classes counted as what they act as; float32 (n, 4)."""
@@ -114,7 +153,9 @@ class BeatModel:
         nets = [{"kind": type(net).__name__, "weights": net.state_dict()} for net in self.nets]
         scale = {name: torch.from_numpy(values) for name, values in self.scale.items()}
         columns = {"vf": list(VF_COLUMNS), "s": list(S_COLUMNS)}
-        return {"labels": list(self.labels), "acts_as": list(self.acts_as), "nets": nets, "scale": scale} | columns
+        bank = None if self.bank is None else bank_state(self.bank)
+        model = {"labels": list(self.labels), "acts_as": list(self.acts_as), "nets": nets, "scale": scale}
+        return model | columns | {"bank": bank}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> BeatModel:
@@ -130,14 +171,16 @@ class BeatModel:
                 "the model was trained on other measurements than this version makes",
                 remedy="Train it again with this version.",
             )
-        kinds = {"Towers": Towers, "PictureNet": PictureNet}
+        widths = len(VF_COLUMNS), len(S_COLUMNS), len(state["labels"])
+        bank = None if state.get("bank") is None else bank_from_state(state["bank"])
         nets: list[nn.Module] = []
         for one in state["nets"]:
-            net = kinds[one["kind"]](len(VF_COLUMNS), len(S_COLUMNS), len(state["labels"]))
+            kind, of_bank = _KINDS[one["kind"]], () if bank is None else (bank.feature_dim,)
+            net = kind(*widths, *(of_bank if kind is HybridBeatNet else ()))
             net.load_state_dict(one["weights"])
             nets.append(net)
         scale = {name: values.numpy() for name, values in state["scale"].items()}
-        return cls(tuple(state["labels"]), tuple(state["acts_as"]), nets, scale)
+        return cls(tuple(state["labels"]), tuple(state["acts_as"]), nets, scale, bank)
 
 
 def fit(examples: Examples, config: FitConfig | None = None, progress: Progress = silent) -> BeatModel:
@@ -278,9 +321,14 @@ def _scale(examples: Examples) -> dict[str, NDArray[np.float32]]:
     return out
 
 
-def _scaled(examples: Examples, scale: dict[str, NDArray[np.float32]]) -> tuple[Tensor, Tensor, Tensor]:
+def scaled_columns(examples: Examples, scale: dict[str, NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
+    """Columns for V and F and for S as the nets get them, (n, Dv) and (n, Ds)."""
     # beyond six standard deviations nothing was learned
     parts = [
         np.clip((getattr(examples, name) - scale[f"{name}_mean"]) / scale[f"{name}_std"], -6, 6) for name in ("vf", "s")
     ]
-    return torch.from_numpy(parts[0]), torch.from_numpy(parts[1]), torch.from_numpy(examples.pictures)
+    return torch.from_numpy(parts[0]), torch.from_numpy(parts[1])
+
+
+def _scaled(examples: Examples, scale: dict[str, NDArray[np.float32]]) -> tuple[Tensor, Tensor, Tensor]:
+    return *scaled_columns(examples, scale), torch.from_numpy(examples.pictures)

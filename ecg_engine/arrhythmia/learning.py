@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from ecg_engine.arrhythmia.beat_classes import BeatModel, FitConfig, fit
 from ecg_engine.arrhythmia.context import RHYTHM, Context, describe
 from ecg_engine.arrhythmia.examples import Examples, join
+from ecg_engine.arrhythmia.hybrid_fit import HybridConfig, add_hybrid
 from ecg_engine.arrhythmia.references import CutBeats, References, find_references
 from ecg_engine.arrhythmia.retiming import retimed
-from ecg_engine.arrhythmia.runs import V, beats_given_label
+from ecg_engine.arrhythmia.runs import STRIP_RULES, SYMBOLS, V, beats_given_label
 from ecg_engine.arrhythmia.transplants import find_donors, transplanted
-from ecg_engine.labels import UNLABELLED
+from ecg_engine.labels import NOISE, UNLABELLED
 from ecg_engine.progress import Progress, silent
 
 
@@ -120,12 +121,15 @@ class LearnConfig:
         Copies of ordinary strips with beats moved in time, and with ectopics set in, for each ordinary strip.
     made_weight : float
         Weight of a beat of these copies against one strip's label.
+    hybrid : HybridConfig, optional
+        Given, the reference's hybrid net is learned too and averaged in.
     """
 
     fit: FitConfig = field(default_factory=FitConfig)
     moved: float = 0.15
     set_in: float = 0.15
     made_weight: float = 0.5
+    hybrid: HybridConfig | None = None
 
 
 def learn(study: Study, config: LearnConfig | None = None, progress: Progress = silent) -> BeatModel:
@@ -155,8 +159,16 @@ def learn(study: Study, config: LearnConfig | None = None, progress: Progress = 
     )
     made = set_in_examples(study, early, config)
     parts = [given, moved] if made is None else [given, moved, made]
-    parts = [part.without_waves for part in parts]
-    return fit(join(parts), config.fit, lambda text, share: progress(text, 0.2 + 0.8 * share))
+    end = 1.0 if config.hybrid is None else 0.5
+    lean = join([part.without_waves for part in parts])
+    model = fit(lean, config.fit, lambda text, share: progress(text, 0.2 + (end - 0.2) * share))
+    if config.hybrid is None:
+        return model
+    likely = np.full(sum(map(len, parts)), UNLABELLED)
+    likely[: len(given)] = likely_labels(model, given)
+    return add_hybrid(
+        model, join(parts), likely, config.hybrid, lambda text, share: progress(text, end + (1 - end) * share)
+    )
 
 
 def moved_examples(study: Study, config: LearnConfig) -> Examples:
@@ -203,6 +215,14 @@ def given_labels(model: BeatModel, examples: Examples) -> NDArray[np.float32]:
     out = p.copy()
     out[place[place >= 0]] = post.numpy()[place >= 0]
     return out
+
+
+def likely_labels(model: BeatModel, examples: Examples) -> NDArray[np.int64]:
+    """Label id of each beat, as known or as likely when its strip's label is true; -999 where nothing was said."""
+    symbol = given_labels(model, examples).argmax(axis=1)
+    said = np.repeat(np.isin(examples.labels, list(STRIP_RULES)), np.diff(examples.bounds))
+    likely = np.where(said, np.array(model.labels[: len(SYMBOLS)])[symbol], UNLABELLED)
+    return np.where(examples.known >= NOISE, examples.known, likely)
 
 
 def _of_sources(study: Study, source: NDArray[np.integer]) -> NDArray[np.bool_] | None:

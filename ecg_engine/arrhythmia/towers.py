@@ -15,11 +15,11 @@ class Towers(nn.Module):
             nn.Linear(vf, 32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, classes - 2)
         )
         self.s = s_tower(s)
-        _rare_at_first(self.vf[-1])
+        rare_at_first(self.vf[-1])
 
     def forward(self, vf: Tensor, s: Tensor, pictures: Tensor) -> Tensor:
         """Logits (n, K)."""
-        return _logits(self.s(s), self.vf(vf))
+        return beside_n(self.s(s), self.vf(vf))
 
 
 class PictureNet(nn.Module):
@@ -39,26 +39,28 @@ class PictureNet(nn.Module):
         )
         self.head = nn.Sequential(nn.Linear(48 + s, 32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, classes - 2))
         self.s = s_tower(s)
-        _rare_at_first(self.head[-1])
+        rare_at_first(self.head[-1])
 
     def forward(self, vf: Tensor, s: Tensor, pictures: Tensor) -> Tensor:
         """Logits (n, K)."""
         seen = self.trunk(pictures)  # (n, 24, 23)
-        return _logits(self.s(s), self.head(torch.cat([seen.amax(2), seen.mean(2), s], dim=1)))
+        return beside_n(self.s(s), self.head(torch.cat([seen.amax(2), seen.mean(2), s], dim=1)))
 
 
 def s_tower(width: int) -> nn.Sequential:
     """Small on purpose: there are few statements about S beats to learn from."""
     tower = nn.Sequential(nn.Linear(width, 16), nn.Tanh(), nn.Linear(16, 1))
-    _rare_at_first(tower[-1])
+    rare_at_first(tower[-1])
     return tower
 
 
-def _rare_at_first(last: nn.Module) -> None:
+def rare_at_first(last: nn.Module) -> None:
+    """Let a last layer begin with low odds of all that is not N."""
     # a beat is N until shown otherwise: starting from even odds, long normal strips would drown all else
     assert isinstance(last, nn.Linear)
     nn.init.constant_(last.bias, -2.5)
 
 
-def _logits(s: Tensor, others: Tensor) -> Tensor:
+def beside_n(s: Tensor, others: Tensor) -> Tensor:
+    """Logits of all classes, that of N being 0: (n, 1) of S and (n, K - 2) of the others to (n, K)."""
     return torch.cat([torch.zeros_like(s), s, others], dim=1)
