@@ -14,9 +14,21 @@ from ecg_engine.labels import UNLABELLED
 from ecg_engine.peak_edits import TOLERANCE_MS
 from ecg_engine.preprocess import PEAK_EDITS_KEY, Run
 
-__all__ = ["FILE_LABELS_KEY", "TOLERANCE_MS", "BeatIndex", "Places", "TakenIn", "beat_index", "members_payload"]
+__all__ = [
+    "FILE_LABELS_KEY",
+    "TOLERANCE_MS",
+    "BeatIndex",
+    "Places",
+    "TakenIn",
+    "beat_index",
+    "group_payload",
+    "members_payload",
+]
 
 _STRIP = np.int64(1) << 32  # one strip's times never reach the next strip's
+
+GROUP_COLUMN = "group_id"
+"""Column of ``beat_metadata.csv`` in runs that know groups of look-alike beats."""
 
 FILE_LABELS_KEY = "file_labels"
 """In a run's summary: the file's labels of strips that went into preprocessing under another, decided label."""
@@ -101,6 +113,9 @@ class BeatIndex:
         ``beat_global_id``.
     file_labels, flags, prototypes : int32 (n,)
         The file's label, the run's noise flag and its global cluster (-1: none) of each beat.
+    groups : int32 (n,)
+        Group of look-alike beats of the patient; -1 for a beat flagged as noise, and throughout where the run knows no
+        groups.
     taken_in : mapping of int to TakenIn
         By place of the strip: the edits of R-peaks that went into the run.
     refused : mapping of (int, int) to str
@@ -120,11 +135,14 @@ class BeatIndex:
     taken_in: Mapping[int, TakenIn] = field(default_factory=dict)
     refused: Mapping[tuple[int, int], str] = field(default_factory=dict)
     strip_labels: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    groups: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
     places_of_rows: Places = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         rows = np.arange(len(self.time_ms), dtype=np.int64)
         object.__setattr__(self, "places_of_rows", Places.of(self.strip_of_beat, self.time_ms, rows))
+        if len(self.groups) != len(rows):
+            object.__setattr__(self, "groups", np.full(len(rows), -1, dtype=np.int32))
         if len(self.strip_labels) != len(self.hashes):
             labels = np.full(len(self.hashes), UNLABELLED, dtype=np.int32)
             known = self.strip_of_beat >= 0
@@ -237,15 +255,33 @@ def beat_index(run: Run, run_id: str | None = None) -> BeatIndex:
             if one["strip_hash"] in by_name
         },
         strip_labels=by_strip,
+        groups=_groups(run),
     )
+
+
+def _groups(run: Run) -> NDArray[np.int32]:
+    """A beat flagged as noise is in no group, as it is in no cluster: nobody looks at it with the others."""
+    if GROUP_COLUMN not in run.metadata:
+        return np.full(len(run.metadata), -1, dtype=np.int32)
+    groups = run.metadata[GROUP_COLUMN].to_numpy(dtype=np.int32)
+    return np.where(np.asarray(run.noise_flags) == 1, -1, groups).astype(np.int32)
 
 
 def members_payload(index: BeatIndex, prototype_id: int) -> dict[str, Any]:
     """Payload for a decision on a prototype: the anchors of its members, by which it survives preprocessing again."""
-    rows = np.flatnonzero(index.prototypes == prototype_id)
-    names = list(index.hashes)
+    return {"members": members_of(index, np.flatnonzero(index.prototypes == prototype_id))}
+
+
+def group_payload(index: BeatIndex, group_id: int, shown: str) -> dict[str, Any]:
+    """Payload for a decision on a group: the anchors of its members, and the target of the beat that the reader saw."""
+    return {"members": members_of(index, np.flatnonzero(index.groups == group_id)), "shown": shown}
+
+
+def members_of(index: BeatIndex, rows: NDArray[np.int64]) -> dict[str, list[int]]:
+    """Anchors of some beats: strip hash to times in ms, by which another run of the same file finds them again."""
+    names = index.names
     members: dict[str, list[int]] = {}
     for place, time in zip(index.strip_of_beat[rows].tolist(), index.first_ms[rows].tolist(), strict=True):
         if place >= 0:
             members.setdefault(names[place], []).append(time)
-    return {"members": members}
+    return members

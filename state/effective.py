@@ -1,7 +1,8 @@
 """What holds for each beat once all decisions are counted in. Pure functions: arrays and decisions in, arrays out.
 
-Order of precedence for a beat's label: the newest decision on the beat, else the newest on its prototype, else what
-the model refined and the reader accepted, else the strip's label (as decided, else as in the file).
+Order of precedence for a beat's label: the newest decision on the beat, else the newest on its group of look-alike
+beats, else the newest on its prototype, else what the model refined and the reader accepted, else the strip's label (as
+decided, else as in the file).
 
 Beats whose R-peak a reader deleted are no beats any more; they keep their row, marked. Beats whose R-peak a reader
 added have no row yet: they stand beside the run's in ``Effective.added``.
@@ -25,12 +26,13 @@ from state.anchors import BeatIndex, beat_index
 from state.deciding import Decision, active
 from state.peaks import Peaks, peaks_of
 from state.said import MODEL, NOTHING, Said, Unmatched
-from state.targets import BEAT, PROTOTYPE, STRIP, parse_target
+from state.targets import BEAT, GROUP, PROTOTYPE, STRIP, parse_target
 
 __all__ = ["AddedBeat", "Effective", "OutOfDate", "Unmatched", "effective_labels", "out_of_date"]
 
-SOURCES = ("strip", MODEL, PROTOTYPE, BEAT)
-MODEL_LEVEL, PROTOTYPE_LEVEL, BEAT_LEVEL = 1, 2, 3  # places in SOURCES
+SOURCES = ("strip", MODEL, PROTOTYPE, GROUP, BEAT)
+"""What a label can come from, the weakest first."""
+_MANY = (PROTOTYPE, GROUP, BEAT)
 
 
 class AddedBeat(NamedTuple):
@@ -69,7 +71,9 @@ class Effective:
         1 for beats left out of the windows. A beat that a reader marked as noise has 0, so that the gate learns it; one
         whose R-peak was deleted has 1, so that nothing learns from it and its neighbours stand side by side.
     source : str (n,)
-        What decided the label: "beat", "prototype", "model" or "strip".
+        What decided the label: "beat", "group", "prototype", "model" or "strip".
+    by_group : bool (n,)
+        A reader's word on the beat's group, be it a label or noise, reaches it; whatever else was said of the beat.
     unsure : bool (n,)
         Marked "unsure, for a second reader".
     notes : dict of int to str
@@ -79,7 +83,7 @@ class Effective:
     seed_of : dict of int to str
         Row to the label of the seed that the beat is.
     unmatched : tuple of Unmatched
-        Decisions that found no beat, strip or prototype, with the reason.
+        Decisions that found no beat, strip, group or prototype, with the reason.
     deleted : bool (n,)
         The R-peak was deleted: no beat for counts, queues, mixes, seeds.
     moved : bool (n,)
@@ -97,6 +101,7 @@ class Effective:
     labels: NDArray[np.int32]
     noise_flags: NDArray[np.int32]
     source: NDArray[np.str_]
+    by_group: NDArray[np.bool_]
     unsure: NDArray[np.bool_]
     notes: dict[int, str]
     seeds: pd.DataFrame
@@ -135,8 +140,8 @@ class Effective:
 
     @cached_property
     def said_of_prototypes(self) -> list[Decision]:
-        """Decisions that hold on prototypes, oldest first."""
-        return [decision for decision in self.decisions if parse_target(decision.target).kind == PROTOTYPE]
+        """Decisions that hold on prototypes and on groups, oldest first: what may reach beats of any strip."""
+        return [made for made in self.decisions if parse_target(made.target).kind in (PROTOTYPE, GROUP)]
 
 
 class OutOfDate(NamedTuple):
@@ -169,13 +174,12 @@ def effective_labels(run: Run | BeatIndex, decisions: Iterable[Decision], *, run
     labels, source = said.file_labels(), np.zeros(beats, dtype=np.int8)
     flags = np.zeros(beats, dtype=np.int32)
     flags[:n] = index.flags
-    _lay_over(labels, source, said.labels[MODEL], MODEL_LEVEL)
-    _lay_over(labels, source, said.labels[PROTOTYPE], PROTOTYPE_LEVEL)
-    _lay_over(labels, source, said.labels[BEAT], BEAT_LEVEL)
-    for kind, level in ((PROTOTYPE, PROTOTYPE_LEVEL), (BEAT, BEAT_LEVEL)):
-        noise = said.noise[kind]
-        if kind == PROTOTYPE:  # any word on the beat itself comes first
-            noise = np.where(said.noise[BEAT] == NOTHING, noise, NOTHING)
+    for kind in (MODEL, *_MANY):
+        _lay_over(labels, source, said.labels[kind], SOURCES.index(kind))
+    for place, kind in enumerate(_MANY):
+        noise, level = said.noise[kind], SOURCES.index(kind)
+        for above in _MANY[place + 1 :]:  # any word that comes before it stands, be it only "no noise"
+            noise = np.where(said.noise[above] == NOTHING, noise, NOTHING)
         marked, freed = noise == 1, noise == 0
         labels[marked], source[marked] = NOISE, level
         # Said to be no noise, while the strip's label is Noise: then its class is not known.
@@ -191,6 +195,7 @@ def effective_labels(run: Run | BeatIndex, decisions: Iterable[Decision], *, run
         labels=labels[:n],
         noise_flags=flags[:n],
         source=words[:n],
+        by_group=said.noise[GROUP][:n] != NOTHING,
         unsure=said.unsure[:n],
         notes={row: note for row, note in said.notes.items() if row < n and note},
         seeds=_seeds(index, said.seeds[:n]),

@@ -11,14 +11,14 @@ from state.anchors import BeatIndex
 from state.deciding import Decision
 from state.effective import Effective
 from state.reviewing import VERDICT_FIELDS
-from state.targets import BEAT, STRIP, parse_target
+from state.targets import BEAT, GROUP, STRIP, parse_target
 
-_SETTLES: Mapping[str, tuple[str, ...]] = {BEAT: VERDICT_FIELDS, STRIP: ("label",)}
+_SETTLES: Mapping[str, tuple[str, ...]] = {BEAT: VERDICT_FIELDS, STRIP: ("label",), GROUP: ("label", "noise")}
 
 
 @dataclass
 class Words:
-    """What was said of one beat or strip.
+    """What was said of one beat, strip or group.
 
     Attributes
     ----------
@@ -65,16 +65,18 @@ class Words:
 
 @dataclass(frozen=True)
 class Said:
-    """What was said, by row of a beat (from n on: beats that the run has no row for) and by place of a strip."""
+    """What was said, by row of a beat (from n on: beats that the run has no row for), place of a strip, group's id."""
 
     beats: dict[int, Words]
     strips: dict[int, Words]
+    groups: dict[int, Words]
 
 
 def said_of_items(index: BeatIndex, effective: Effective) -> Said:
-    """Verdicts and unsure marks of a run's beats and strips.
+    """Verdicts and unsure marks of a run's beats, strips and groups.
 
-    A word on a beat's prototype or strip settles no beat, and a word on a beat no strip: it was not said of it.
+    A word on a beat's prototype or strip settles no beat, and a word on a beat no strip: it was not said of it. What
+    was said of groups of other runs is about beats here (``Effective.by_group``), not about groups.
 
     Parameters
     ----------
@@ -84,6 +86,7 @@ def said_of_items(index: BeatIndex, effective: Effective) -> Said:
     """
     beats: list[tuple[Decision, str, int]] = []
     strips: dict[int, Words] = {}
+    groups: dict[int, Words] = {}
     for made in effective.decisions:
         if made.field != "unsure" and made.field not in VERDICT_FIELDS:
             continue
@@ -94,6 +97,8 @@ def said_of_items(index: BeatIndex, effective: Effective) -> Said:
             beats.append((made, target.name, target.number))
         elif target.kind == STRIP and target.name in index.hashes:
             strips.setdefault(index.hashes[target.name], Words()).take(made)
+        elif target.kind == GROUP and target.name == index.run_id:
+            groups.setdefault(target.number, Words()).take(made)
     rows = effective.peaks.places.match(
         index.places(name for _, name, _ in beats), np.array([time for _, _, time in beats], dtype=np.int64)
     )
@@ -101,4 +106,4 @@ def said_of_items(index: BeatIndex, effective: Effective) -> Said:
     for (made, _, _), row in zip(beats, rows.tolist(), strict=True):
         if row >= 0:
             of_beats.setdefault(row, Words()).take(made)
-    return Said(of_beats, strips)
+    return Said(of_beats, strips, groups)

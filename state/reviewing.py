@@ -1,7 +1,7 @@
 """What readers have said of the beats under review. Pure functions.
 
 Accepting a suggestion is a decision with the field ``refined``: what the model said and the reader agreed to. It comes
-after what was said of the beat itself or of its prototype, so where such a word stands, an acceptance is a label.
+after what was said of the beat itself, its group or prototype, so where such a word stands, an acceptance is a label.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from state.anchors import BeatIndex
 from state.deciding import Decision
 from state.peaks import PEAK, peaks_of
-from state.targets import ALERT, BEAT, PROTOTYPE, parse_target
+from state.targets import ALERT, BEAT, GROUP, PROTOTYPE, parse_target
 
 VERDICT_FIELDS = ("label", "noise", "refined")
 """What settles a beat under review; notes, marks and seeds do not. To delete its R-peak does, too."""
@@ -64,7 +64,7 @@ def verdict_label(made: Decision) -> str:
 
 def accept_field(source: str) -> str:
     """Field under which an accepted suggestion holds, by what decided the label so far (``Effective.source``)."""
-    return "label" if source in (BEAT, PROTOTYPE) else "refined"
+    return "label" if source in (BEAT, GROUP, PROTOTYPE) else "refined"
 
 
 def rows_of_ids(index: BeatIndex, ids: Any) -> NDArray[np.int64]:

@@ -12,10 +12,12 @@ from ecg_engine.labels import NOISE, label_id
 from state.anchors import TOLERANCE_MS, BeatIndex
 from state.deciding import Decision
 from state.peaks import PEAK, Peaks
-from state.targets import BEAT, PEAK_DELETED, PROTOTYPE, STRIP, Target, parse_target
+from state.targets import BEAT, GROUP, PEAK_DELETED, PROTOTYPE, STRIP, Target, parse_target
 
 MODEL = "model"
 NOTHING = np.int32(-9999)
+VERDICTS_OF_MANY = ("label", "noise")
+_NO_ROWS = np.empty(0, dtype=np.int64)
 
 
 class Unmatched(NamedTuple):
@@ -36,8 +38,8 @@ class Said:
         self.size = len(index) + len(peaks.extra)
         self.unmatched: list[Unmatched] = []
         self.notes: dict[int, str] = {}
-        self.labels = {kind: self._nothing() for kind in (MODEL, PROTOTYPE, BEAT)}
-        self.noise = {kind: self._nothing() for kind in (PROTOTYPE, BEAT)}
+        self.labels = {kind: self._nothing() for kind in (MODEL, PROTOTYPE, GROUP, BEAT)}
+        self.noise = {kind: self._nothing() for kind in (PROTOTYPE, GROUP, BEAT)}
         self.seeds = self._nothing()
         self.unsure = np.zeros(self.size, dtype=bool)
         self._strip_labels = np.full(len(index.hashes), NOTHING, dtype=np.int32)
@@ -46,8 +48,8 @@ class Said:
             target = parse_target(decision.target)
             if target.kind == BEAT:
                 beats.append((decision, target))
-            elif target.kind == PROTOTYPE:
-                self._prototype(decision, target)
+            elif target.kind in (GROUP, PROTOTYPE):
+                self._many(decision, target)
             elif target.kind == STRIP:
                 self._strip(decision, target)
         self._beats(beats)
@@ -101,20 +103,22 @@ class Said:
             if why:
                 self.unmatched.append(Unmatched(decision, f"the R-peak stays in the strip, but has no beat: {why}"))
 
-    def _prototype(self, decision: Decision, target: Target) -> None:
-        if target.name == self.index.run_id:
-            rows, asked = np.flatnonzero(self.index.prototypes == target.number), 0
-        else:
+    def _many(self, decision: Decision, target: Target) -> None:
+        """One word on all beats of a group or a prototype; of another run's, on those that are found again."""
+        of = self.index.groups if target.kind == GROUP else self.index.prototypes
+        rows, asked = np.flatnonzero(of == target.number) if target.name == self.index.run_id else _NO_ROWS, 0
+        if not len(rows) and (target.name != self.index.run_id or target.kind == GROUP):
             rows, asked = self._members(decision)
         if not len(rows):
             why = "it belongs to another run, and its beats were not kept"
             if asked:
                 why = f"none of its {asked} beats has an R-peak in this run"
             elif target.name == self.index.run_id:
-                why = "the run has no such prototype"
+                why = f"the run has no such {target.kind}"
             self.unmatched.append(Unmatched(decision, why))
             return
-        self._verdict(PROTOTYPE, decision, rows)
+        if decision.field in VERDICTS_OF_MANY:
+            self._verdict(target.kind, decision, rows)
         if len(rows) < asked:
             self.unmatched.append(Unmatched(decision, f"{asked - len(rows)} of its {asked} beats have no R-peak here"))
 

@@ -12,12 +12,13 @@ from ecg_engine.labels import FILE_LABELS, LABEL_NAMES, UNLABELLED, label_id, la
 from ecg_engine.peak_edits import ADDED, DELETED
 from state.errors import DecisionError
 
-BEAT, STRIP, PROTOTYPE, ALERT = "beat", "strip", "prototype", "alert"
+BEAT, STRIP, GROUP, PROTOTYPE, ALERT = "beat", "strip", "group", "prototype", "alert"
 
 FIELDS = MappingProxyType(
     {
         BEAT: ("label", "noise", "seed", "note", "unsure", "refined", "not_like", "peak"),
         STRIP: ("label", "note", "unsure"),
+        GROUP: ("label", "noise", "note", "unsure"),
         PROTOTYPE: ("label", "noise", "note", "unsure"),
         ALERT: ("acknowledged", "note"),
     }
@@ -25,6 +26,7 @@ FIELDS = MappingProxyType(
 """Per kind of target, what a reader can decide.
 
 ``refined`` is a model's label that the reader accepted; ``not_like`` the label of a seed that the beat is not like.
+What is said of a group or a prototype is one decision about all of its beats.
 ``peak`` is what a reader says of the R-peak itself: "added", "deleted", or its new time in whole ms.
 """
 
@@ -36,6 +38,7 @@ PEAK_ADDED, PEAK_DELETED = ADDED, DELETED
 _PATTERNS = {
     BEAT: re.compile(r"beat:([0-9a-f]{8,64}):([0-9]{1,9})\Z"),
     STRIP: re.compile(r"strip:([0-9a-f]{8,64})\Z"),
+    GROUP: re.compile(r"group:([0-9A-Za-z_-]{1,40}):([0-9]{1,9})\Z"),
     PROTOTYPE: re.compile(r"prototype:([0-9A-Za-z_-]{1,40}):([0-9]{1,6})\Z"),
     ALERT: re.compile(r"alert:([0-9A-Za-z_-]{1,40}):([0-9]{1,6})\Z"),
 }
@@ -45,8 +48,9 @@ _PATTERNS = {
 class Target:
     """What a decision is about.
 
-    ``name`` is the strip's hash for beats and strips, the run's id for prototypes and alerts; ``number`` is the time
-    of the R-peak in ms from the strip's start, the prototype's id, or the cluster's id (0 for a strip).
+    ``name`` is the strip's hash for beats and strips, the run's id for groups, prototypes and alerts; ``number`` is
+    the time of the R-peak in ms from the strip's start, the group's or prototype's id, or the cluster's id (0 for a
+    strip).
     """
 
     kind: str
@@ -67,6 +71,11 @@ def strip_target(strip_hash: str) -> str:
     return f"{STRIP}:{strip_hash}"
 
 
+def group_target(run_id: str, group_id: int) -> str:
+    """Target of a group of look-alike beats of one patient in one preprocessing run."""
+    return f"{GROUP}:{run_id}:{int(group_id)}"
+
+
 def prototype_target(run_id: str, prototype_id: int) -> str:
     """Target of a prototype of one preprocessing run."""
     return f"{PROTOTYPE}:{run_id}:{int(prototype_id)}"
@@ -84,7 +93,8 @@ def parse_target(target: str) -> Target:
     Raises
     ------
     DecisionError
-        If it is none of ``beat:<hash>:<ms>``, ``strip:<hash>``, ``prototype:<run>:<id>``, ``alert:<run>:<cluster>``.
+        If it is none of ``beat:<hash>:<ms>``, ``strip:<hash>``, ``group:<run>:<id>``, ``prototype:<run>:<id>``,
+        ``alert:<run>:<cluster>``.
     """
     kind = target.partition(":")[0]
     pattern = _PATTERNS.get(kind)
@@ -92,7 +102,7 @@ def parse_target(target: str) -> Target:
     if match is None:
         raise DecisionError(
             f"A decision cannot be about {target[:80]!r}; it is about beat:<strip hash>:<ms>, strip:<strip hash>, "
-            "prototype:<run>:<id> or alert:<run>:<cluster>."
+            "group:<run>:<id>, prototype:<run>:<id> or alert:<run>:<cluster>."
         )
     groups = match.groups()
     return Target(kind, groups[0], int(groups[1]) if len(groups) > 1 else 0)

@@ -15,9 +15,11 @@ from ecg_engine.tables import NO_PATIENT
 from state.anchors import BeatIndex
 from state.deciding import Decision, activity
 from state.peaks import PEAK
-from state.targets import ALERT, BEAT, PEAK_ADDED, PEAK_DELETED, PROTOTYPE, STRIP, parse_target
+from state.targets import ALERT, BEAT, GROUP, PEAK_ADDED, PEAK_DELETED, PROTOTYPE, STRIP, parse_target
 
-KIND_NAMES = MappingProxyType({BEAT: "Beat", STRIP: "Strip", PROTOTYPE: "Prototype", ALERT: "New pattern"})
+KIND_NAMES = MappingProxyType(
+    {BEAT: "Beat", STRIP: "Strip", GROUP: "Group", PROTOTYPE: "Prototype", ALERT: "New pattern"}
+)
 FIELD_NAMES = MappingProxyType(
     {
         "label": "Label",
@@ -72,9 +74,18 @@ def told_target(target: str, strips: Strips | None, index: BeatIndex | None) -> 
             return Told(strip[0].upper() + strip[1:], STRIP, place, None)
         return Told(f"Beat at {parsed.number / 1000:.2f} s of {strip}", BEAT, place, parsed.number / 1000)
     here = index is not None and parsed.name == index.run_id
+    if parsed.kind == GROUP:
+        return Told(_group_words(parsed.number, strips, index if here else None), GROUP, None, None)
     if parsed.kind == PROTOTYPE:
         return Told(f"Prototype {parsed.number}{'' if here else ' of an earlier run'}", PROTOTYPE, None, None)
     return Told(f"New pattern {parsed.number}", ALERT, None, None)
+
+
+def _group_words(group: int, strips: Strips | None, index: BeatIndex | None) -> str:
+    rows = np.empty(0, dtype=np.int64) if index is None else np.flatnonzero(index.groups == group)
+    if index is None or strips is None or not len(rows):
+        return f"Group {group} of look-alike beats{'' if index is not None else ' of an earlier run'}"
+    return f"{len(rows):,} look-alike beats of {patient_words(strips.patient_id[index.strip_of_beat[rows[0]]])}"
 
 
 def beat_of(target: str, index: BeatIndex) -> int | None:

@@ -26,10 +26,11 @@ def index_of(
     labels: Sequence[int] | None = None,
     flags: Sequence[int] | None = None,
     prototypes: Sequence[int] | None = None,
+    groups: Sequence[int] | None = None,
     run_id: str | None = "run1",
     first: int = 0,
 ) -> BeatIndex:
-    """One strip per list of R-peak times (ms); labels per strip, flags and prototypes per beat."""
+    """One strip per list of R-peak times (ms); labels per strip, flags, prototypes and groups per beat."""
     counts = [len(strip) for strip in times]
     n = sum(counts)
     per_strip = np.array([UNLABELLED] * len(times) if labels is None else labels, dtype=np.int32)
@@ -42,6 +43,7 @@ def index_of(
         file_labels=np.repeat(per_strip, counts).astype(np.int32),
         flags=np.array([0] * n if flags is None else flags, dtype=np.int32),
         prototypes=np.array([-1] * n if prototypes is None else prototypes, dtype=np.int32),
+        groups=np.array([-1] * n if groups is None else groups, dtype=np.int32),
     )
 
 

@@ -17,13 +17,15 @@ from state.anchors import BeatIndex
 from state.decisions import Decision, decide
 from state.effective import Effective, effective_labels
 from state.store import Store
-from state.targets import beat_target, parse_target, prototype_target, strip_target
+from state.targets import beat_target, group_target, parse_target, prototype_target, strip_target
 from tests.state.runs_for_tests import START, index_of, strip_hash
 
 COMPUTED, FREE = (1000, 2000, 3000), (1500, 2500)
 FILE_LABELS = (0, NOISE)
 FLAGS = (0, 1, 0, 0, 0, 1)
 PROTOTYPES = (3, -1, 3, 4, 4, -1)
+GROUPS = (0, -1, 1, 1, 1, -1)
+MANY = {"prototype": PROTOTYPES, "group": GROUPS}
 GONE = 9
 """A strip that the run does not have."""
 MOVES = (40, 200)
@@ -31,7 +33,7 @@ IDS = {name: label for label, name in LABEL_NAMES.items()}
 
 
 def the_run() -> BeatIndex:
-    return index_of([COMPUTED, COMPUTED], labels=FILE_LABELS, flags=FLAGS, prototypes=PROTOTYPES)
+    return index_of([COMPUTED, COMPUTED], labels=FILE_LABELS, flags=FLAGS, prototypes=PROTOTYPES, groups=GROUPS)
 
 
 # What readers do -----------------------------------------------------------------------------------------------------
@@ -71,8 +73,9 @@ def _of_more(draw: st.DrawFn) -> tuple[str, str, str | None]:
         value = {"label": draw(_LABEL), "note": "odd", "unsure": "1"}[word]
         return strip_target(strip_hash(draw(_STRIP))), word, value
     word = draw(st.sampled_from(["label", "noise"]))
+    target = draw(st.sampled_from([prototype_target, group_target, group_target]))
     return (
-        prototype_target("run1", draw(st.sampled_from([3, 4, 7]))),
+        target("run1", draw(st.sampled_from([3, 4, 7] if target is prototype_target else [0, 1, 1, 7]))),
         word,
         draw(_LABEL if word == "label" else _SWITCH),
     )
@@ -164,7 +167,7 @@ def _slots(held: Sequence[Decision]) -> list[Slot]:
 
 
 def _verdict(words: Sequence[Decision]) -> tuple[int | None, int | None]:
-    """Class and noise as said of one beat or of one prototype."""
+    """Class and noise as said of one beat, one group or one prototype."""
     label: int | None = None
     noise: int | None = None
     for one in words:
@@ -188,13 +191,15 @@ def expected(made: Sequence[Decision]) -> tuple[dict[str, Any], list[dict[str, A
     held = _holds(made)
     slots, lost = _slots(held), set()
     strip_words: dict[int, list[Decision]] = {0: [], 1: []}
-    prototype_words: dict[int, list[Decision]] = {3: [], 4: []}
+    words_of: dict[str, dict[int, list[Decision]]] = {
+        kind: {number: [] for number in set(of) - {-1}} for kind, of in MANY.items()
+    }
     for one in held:
         target = parse_target(one.target)
         strip = {strip_hash(0): 0, strip_hash(1): 1}.get(target.name)
-        if target.kind == "prototype":
-            if target.number in prototype_words:
-                prototype_words[target.number].append(one)
+        if target.kind in MANY:
+            if target.number in words_of[target.kind]:
+                words_of[target.kind][target.number].append(one)
             else:
                 lost.add(one.id)
         elif strip is None:
@@ -212,20 +217,25 @@ def expected(made: Sequence[Decision]) -> tuple[dict[str, Any], list[dict[str, A
             if not mine:
                 lost.add(one.id)
     rows: dict[str, Any] = {
-        name: [None] * len(FLAGS) for name in ("label", "flag", "deleted", "time", "unsure", "note", "seed")
+        name: [None] * len(FLAGS) for name in ("label", "source", "flag", "deleted", "time", "unsure", "note", "seed")
     }
     added = []
+    from_noise = ""
     for slot in slots:
         label = FILE_LABELS[slot.strip]
         strip_label, accepted = _last(strip_words[slot.strip], "label"), _last(slot.words, "refined")
         label = label if strip_label is None else IDS[strip_label]
         label = label if accepted is None else IDS[accepted]
-        prototype = PROTOTYPES[slot.row] if slot.row is not None else -1
-        of_prototype, noise = _verdict(prototype_words.get(prototype, ()))
-        of_beat, own_noise = _verdict(slot.words)
-        label = label if of_prototype is None else of_prototype
-        label = label if of_beat is None else of_beat
-        noise = noise if own_noise is None else own_noise
+        source, noise = "strip" if accepted is None else "model", None
+        levels = [
+            (kind, words_of[kind].get(of[slot.row] if slot.row is not None else -1, [])) for kind, of in MANY.items()
+        ]
+        for kind, words in [*levels, ("beat", slot.words)]:
+            said, own_noise = _verdict(words)
+            label, source = (label, source) if said is None else (said, kind)
+            noise, from_noise = (noise, from_noise) if own_noise is None else (own_noise, kind)
+        if noise == 1 or (noise == 0 and label == NOISE):
+            source = from_noise
         if noise == 1:
             label = NOISE
         elif noise == 0 and label == NOISE:
@@ -233,8 +243,8 @@ def expected(made: Sequence[Decision]) -> tuple[dict[str, Any], list[dict[str, A
         flag = FLAGS[slot.row] if slot.row is not None and noise is None else 0
         unsure, note, seed = (_last(slot.words, name) for name in ("unsure", "note", "seed"))
         if slot.row is not None:
-            told = (label, flag, False, slot.time, unsure == "1", note, seed)
-            gone = (UNLABELLED, 1, True, None, False, note, None)
+            told = (label, source, flag, False, slot.time, unsure == "1", note, seed)
+            gone = (UNLABELLED, "beat", 1, True, None, False, note, None)
             for name, value in zip(rows, told if slot.here else gone, strict=True):
                 rows[name][slot.row] = value
         elif slot.here:
@@ -248,6 +258,7 @@ def told(effective: Effective) -> tuple[dict[str, Any], list[dict[str, Any]], se
     n, gone = len(effective.labels), effective.deleted
     rows = {
         "label": effective.labels.tolist(),
+        "source": effective.source.tolist(),
         "flag": effective.noise_flags.tolist(),
         "deleted": gone.tolist(),
         "time": [None if gone[row] else int(effective.time_ms[row]) for row in range(n)],
