@@ -7,6 +7,7 @@ from html import escape
 import numpy as np
 import streamlit as st
 
+from components.strip_findings import beat_readings
 from components.strip_view import View
 from ecg_engine.figures import reasons_text
 from state import session
@@ -59,16 +60,23 @@ def _on_prototype(view: View, prototype: int) -> Decision | None:
 
 def _facts(view: View) -> list[tuple[str, str]]:
     values = view.run.metadata.iloc[view.beat].to_dict()
-    facts = [("Label", source_words(view))]
+    facts = [("Label", source_words(view)), *beat_readings(view.row, view.beat)]
     if view.effective.moved[view.beat]:
         facts.append(("Computed at", f"{view.index.time_ms[view.beat] / 1000:.3f} s; what follows is of there"))
-    facts.append(("Quality score", f"{_number(values['quality_score']):.2f} (higher is worse)"))
+    judged = "Noise score" if "rpeak_prob" in values else "Quality score"
+    facts.append((judged, f"{_number(values['quality_score']):.2f} (higher is worse)"))
+    if "rpeak_prob" in values:
+        facts.append(("R-peak", f"{_number(values['rpeak_prob']):.0%} likely one"))
+    if values.get("whole") == 0:
+        facts.append(("Cut", "the strip ends within the beat: what lies beyond is filled in"))
     if "z_ptp" in values:
         scores = (("height", "z_ptp"), ("steepness", "z_slope"), ("edges", "z_edge"))
         facts.append(("z-scores", ", ".join(f"{name} {_number(values[key]):+.1f}" for name, key in scores)))
     if view.index.flags[view.beat] == 1 and not view.effective.noisy[view.beat]:
         why = reasons_text(values.get("noise_reason"))
         facts.append(("Noise", f"computed, but a reader overruled it: {why}"))
+    elif view.index.flags[view.beat] == 0 and (why := reasons_text(values.get("noise_reason"))):
+        facts.append(("Told, no noise", why))
     return facts
 
 

@@ -13,13 +13,16 @@ from components.strip_view import View, go_to_strip
 from ecg_engine.labels import FILE_LABELS, NOISE, UNLABELLED, label_name
 from state import session
 from state.runs import RunRow
-from state.strip_rows import ALL, ORDERS, WITH, WITHOUT, StripFilter, StripRows, filtered
+from state.strip_rows import ALL, NOISY, READABLE, WITH, WITHOUT, StripFilter, StripRows, filtered, orders_of
 
 Places = NDArray[np.int64]
 TABLE, ROW_PX = "strips_table", 30
 _SHOWN, _REFIT = "strips_table_shown", "strips_refit"
 HEIGHT = 520
-_COLUMNS = ("strip", "patient", "label_name", "beats", "noise_share", "decisions", "mix", "row", "file")
+_COLUMNS = (
+    *("strip", "patient", "label_name", "finding", "beats", "noise_share", "decisions", "findings", "noise_said"),
+    *("mix", "row", "file"),
+)
 
 
 def wanted(row: RunRow) -> StripFilter:
@@ -35,6 +38,8 @@ def wanted(row: RunRow) -> StripFilter:
         noise=(low / 100, high / 100),
         decided=state.get("strips_decided") or ALL,
         order=state.get("strips_order") or "Strip",
+        findings=tuple(state.get("strips_findings") or ()),
+        noisy=state.get("strips_noisy") or ALL,
     )
 
 
@@ -75,8 +80,10 @@ def _changed() -> None:
 
 def _folded(row: RunRow, rows: StripRows, now: StripFilter) -> None:
     common: dict[str, Any] = {"on_change": _changed, "persist_state": "session"}
+    table = rows.table
     parts = (now.labels, now.holds, now.patients, now.decided != ALL, now.noise != (0.0, 1.0))
-    count = sum(map(bool, parts))
+    more = (now.findings and "finding" in table, now.noisy != ALL and "noisy" in table)
+    count = sum(map(bool, (*parts, *more)))
     title = "Filter and order" + (f" ({count} set)" if count else "")
     with st.popover(title, icon=":material/filter_list:", width="stretch", key="strips_filters"):
         st.multiselect(
@@ -95,12 +102,37 @@ def _folded(row: RunRow, rows: StripRows, now: StripFilter) -> None:
             placeholder="Any",
             **common,
         )
+        if "finding" in table:
+            _finding_filter(rows, common)
         st.multiselect("Patient", _patients(rows), key=f"strips_patients_{row.id}", placeholder="All", **common)
         st.slider("Share of noise", 0, 100, (0, 100), format="%d %%", key="strips_noise", **common)
+        if "noisy" in table:
+            options = [ALL, NOISY, READABLE]
+            st.segmented_control("Strips", options, default=ALL, required=True, key="strips_noisy", **common)
         st.segmented_control(
             "Decisions", [ALL, WITH, WITHOUT], default=ALL, required=True, key="strips_decided", **common
         )
-        st.selectbox("Order", list(ORDERS), key="strips_order", **common)
+        orders = orders_of(rows)
+        if st.session_state.get("strips_order") not in orders:  # of a run that had more to go by
+            st.session_state["strips_order"] = orders[0]
+        st.selectbox("Order", orders, key="strips_order", **common)
+
+
+def _finding_filter(rows: StripRows, common: dict[str, Any]) -> None:
+    found = rows.table.sort_values("serious")["finding"]
+    counts = found.value_counts()
+    options = found.unique().tolist()
+    chosen = st.session_state.get("strips_findings") or []
+    if not set(chosen) <= set(options):  # of another prediction
+        st.session_state["strips_findings"] = [name for name in chosen if name in options]
+    st.multiselect(
+        "Finding of the model",
+        options,
+        format_func=lambda name: f"{name} ({counts.get(name, 0):,})",
+        key="strips_findings",
+        placeholder="Any",
+        **common,
+    )
 
 
 def _multi(row: RunRow) -> tuple[str, ...]:
@@ -119,6 +151,7 @@ def clear(row: RunRow) -> None:
     for key in _multi(row):
         state[key] = []
     state["strips_noise"], state["strips_decided"] = (0, 100), ALL
+    state["strips_findings"], state["strips_noisy"] = [], ALL
 
 
 def totals(rows: StripRows, places: NDArray[np.int64]) -> None:
@@ -150,7 +183,7 @@ def table(view: View, places: NDArray[np.int64]) -> None:
     at = np.flatnonzero(numbers == view.strip)
     st.session_state[TABLE] = {"selection": {"rows": at[:1].tolist(), "columns": [], "cells": []}}
     st.dataframe(
-        rows[list(_COLUMNS)].assign(noise_share=100 * rows["noise_share"]),
+        rows[[name for name in _COLUMNS if name in rows]].assign(noise_share=100 * rows["noise_share"]),
         key=TABLE,
         on_select=_clicked,
         selection_mode=["single-row", "single-cell"],
@@ -162,9 +195,12 @@ def table(view: View, places: NDArray[np.int64]) -> None:
             "strip": st.column_config.NumberColumn("Strip", width=52, format="%d"),
             "patient": st.column_config.TextColumn("Patient", width=64),
             "label_name": st.column_config.TextColumn("Label", width=124),
+            "finding": st.column_config.TextColumn("Finding", width=124, help="The most serious one of the model"),
             "beats": st.column_config.NumberColumn("Beats", width=56),
             "noise_share": st.column_config.NumberColumn("Noise", format="%.0f %%", width=60),
             "decisions": st.column_config.NumberColumn("Decisions", width=76),
+            "findings": st.column_config.TextColumn("All findings", width=210),
+            "noise_said": st.column_config.TextColumn("Noise of the strip", width=210),
             "mix": st.column_config.TextColumn("Beats by label", width=210),
             "row": st.column_config.NumberColumn("Row in file", width=84, format="%d"),
             "file": st.column_config.TextColumn("File", width=160),

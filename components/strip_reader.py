@@ -14,6 +14,7 @@ from components.scripts import style
 from components.strip_beat import beat_facts
 from components.strip_decisions import strip_decisions
 from components.strip_desk import INSERT, REMOVE, beat_panel, strip_desk
+from components.strip_findings import strip_words
 from components.strip_view import View, all_rows, view_of
 from components.strips_views import DISCLOSURE, READ, RR, VIEW, VIEWS
 from components.words import many
@@ -54,6 +55,7 @@ def strip_reader(row: RunRow) -> None:
         rr_view(row, view, places)
     else:
         strip_desk(view, places)
+        strip_words(row)
         _out_of_date(view)
     if shown != DISCLOSURE:
         with st.container(key="strips_below"):

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from components.strip_findings import newest_found
 from ecg_engine.preprocess import Run
 from state import session
 from state.anchors import BeatIndex
@@ -83,14 +84,18 @@ class View:
 
 
 @st.cache_resource(show_spinner=False, max_entries=6)
-def _rows(run_id: str, folder: str, version: int) -> StripRows:
+def _rows(run_id: str, folder: str, version: int, prediction_id: str) -> StripRows:
     row = session.store().runs.get(run_id)
-    return strip_rows(session.load(row), session.index(row), session.effective(row), session.active_decisions())
+    found = newest_found(row) if prediction_id else None
+    findings = found.findings if found else None
+    decisions = session.active_decisions()
+    return strip_rows(session.load(row), session.index(row), session.effective(row), decisions, findings)
 
 
 def all_rows(row: RunRow) -> StripRows:
-    """The run's strips by effective labels, kept until the next decision. Treat as read-only."""
-    return _rows(row.id, str(session.store().folder), session.store().decisions.version(row.study_id))
+    """The run's strips by effective labels and its newest prediction, kept until the next decision. Read-only."""
+    found, version = newest_found(row), session.store().decisions.version(row.study_id)
+    return _rows(row.id, str(session.store().folder), version, found.id if found else "")
 
 
 def view_of(row: RunRow, rows: StripRows, shown: NDArray[np.int64]) -> View:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from plotly.graph_objects import Figure
 from components.downloads import run_downloads, table_download
 from components.outcome import go
 from components.picture import picture
+from components.profiles import NAMES, profile_of, profile_words
+from components.upload_settings import used_by
 from components.upload_warnings import NOISE_WORDS
 from components.words import counted, many, when
 from ecg_engine.config import PreprocessConfig
@@ -28,17 +31,19 @@ STRIPS_PAGE = "pages/strips.py"
 
 
 def choose_run(row: RunRow) -> None:
-    """The run in hand, among all of the study."""
+    """The run in hand, among all of the study, and the profile that it was made with."""
     runs = {run.id: run for run in session.store().runs.all(row.study_id, PREPROCESS)}
 
     def words(run_id: str) -> str:
         summary = runs[run_id].summary
         newest = ", the newest" if run_id == next(iter(runs)) else ""
         held = f"{many(summary['strips'], 'strip')}, {many(summary['beats_extracted'], 'beat')}"
-        return f"{when(runs[run_id].finished_at)}: {held}{newest}"
+        profile = NAMES[profile_of(runs[run_id])].lower()
+        return f"{when(runs[run_id].finished_at)}, {profile} profile: {held}{newest}"
 
+    told = profile_words(profile_of(row))
     if len(runs) == 1:
-        st.markdown(f"**Preprocessed {words(row.id)[: -len(', the newest')]}**")
+        st.markdown(f"**Preprocessed {words(row.id)[: -len(', the newest')]}**", help=told)
         return
     key = f"run_in_hand_{row.id}_{len(runs)}"
     st.selectbox(
@@ -47,7 +52,7 @@ def choose_run(row: RunRow) -> None:
         index=list(runs).index(row.id),
         format_func=words,
         key=key,
-        help="All pages show this run. Earlier ones are kept with their settings and files.",
+        help=f"All pages show this run. Earlier ones are kept with their settings and files. {told}",
         on_change=lambda: session.choose(run=st.session_state[key], strip=None, beat=None, prototype=None),
     )
 
@@ -63,10 +68,18 @@ def figures_of(row: RunRow) -> None:
         ("Beats", f"{summary['beats_extracted']:,}", ""),
         ("Usable beats", f"{summary['usable_beats']:,}", ""),
         ("Noise", f"{share:.1%}", f"{summary['noise_beats']:,} beats"),
+        *_noisy_strips(summary),
         ("Rate (Hz)", f"{summary['fs']:.1f}", ""),
     )
     for place, (label, value, help) in zip(st.columns(len(cells)), cells, strict=True):
         place.metric(label, value, help=help or None)
+
+
+def _noisy_strips(summary: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
+    """Where the profile judges strips, too: those that are noise as a whole."""
+    if "noisy_strips" not in summary:
+        return ()
+    return (("Noisy strips", f"{summary['noisy_strips']:,}", "Flat, or for the most part covered by noise or lost"),)
 
 
 def labels_and_noise(row: RunRow) -> None:
@@ -103,12 +116,19 @@ def labels_and_noise(row: RunRow) -> None:
         )
     with right:
         st.subheader("Why beats count as noise", anchor=False)
-        reasons = {NOISE_WORDS.get(name, name): int(n) for name, n in row.summary.get("noise_reasons", {}).items()}
-        reasons = {name: n for name, n in sorted(reasons.items(), key=lambda item: -item[1]) if n}
-        if not reasons:
-            st.write("No beat counts as noise.")
-            return
-        total = max(row.summary["noise_beats"], 1)
+        _reasons(row)
+
+
+def _reasons(row: RunRow) -> None:
+    summary = row.summary
+    words, counts = NOISE_WORDS[profile_of(row)], dict(summary.get("noise_reasons", {}))
+    wandering, cut = int(counts.pop("baseline", 0)), int(summary.get("beats_cut_by_edges") or 0)
+    told = [f"The baseline wanders at {many(wandering, 'beat')}, which hides nothing."] if wandering else []
+    if cut:
+        told.append(f"The edge of a strip cuts {many(cut, 'beat')}: kept, but no template or cluster is made of them.")
+    reasons = {words.get(name, name): int(n) for name, n in sorted(counts.items(), key=lambda item: -item[1]) if n}
+    if reasons:
+        total = max(summary["noise_beats"], 1)
         st.dataframe(
             pd.DataFrame(
                 {
@@ -126,8 +146,12 @@ def labels_and_noise(row: RunRow) -> None:
                 "share": st.column_config.NumberColumn("Of noise", format="%.0f %%"),
             },
         )
-        if sum(reasons.values()) > row.summary["noise_beats"]:
-            st.caption("A beat can have more than one reason.")
+        if sum(reasons.values()) > summary["noise_beats"]:
+            told.insert(0, "A beat can have more than one reason.")
+    else:
+        st.write("No beat counts as noise.")
+    if told:
+        st.caption(" ".join(told))
 
 
 @st.cache_data(show_spinner=False, max_entries=12)
@@ -266,7 +290,7 @@ def made_with(row: RunRow) -> None:
         for name, found in (row.summary.get("columns") or {}).items():
             told = ", ".join(f"{role}: {column or 'none'}" for role, column in found.items())
             st.caption(f"{name} ({told})")
-        plain, config = PreprocessConfig().to_dict(), dict(row.config)
+        plain, config = PreprocessConfig().to_dict(), used_by(profile_of(row), row.config)
         st.dataframe(
             pd.DataFrame(
                 {

@@ -1,14 +1,17 @@
-"""Settings of preprocessing: what most people set, and folded below it what few do."""
+"""Settings of preprocessing: the profile, what most people set, and folded below it what few do."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from components.outcome import attempt
+from components.profiles import choose_profile
 from components.settings import Group, Setting, draw, made
-from ecg_engine.config import PreprocessConfig
+from ecg_engine.config import REFERENCE, PreprocessConfig
 from state import session
 from state.studies import Study
 
@@ -16,10 +19,21 @@ BASIC = (
     Group(
         "",
         (
-            Setting("profile", "Profile", "Which set of rules is followed.", choices={"reference": "Reference"}),
             Setting("low_hz", "Filter from (Hz)", "Slower waves, such as breathing, are taken out.", 0.1),
             Setting("high_hz", "Filter to (Hz)", "Faster waves, such as mains hum, are taken out.", 1.0),
         ),
+    ),
+)
+NOISE_RULES = Group(
+    "When a beat counts as noise",
+    (
+        Setting("rr_min_sec", "RR interval under (ms)", "Too short to be a heartbeat.", 10, 1000),
+        Setting("rr_max_sec", "RR interval over (ms)", "Too long to be believed.", 50, 1000),
+        Setting("min_local_cluster", "Groups smaller than", "Of the beats of one label; a rare shape is noise."),
+        Setting("ptp_z_min", "Flat: height score under", "Robust score over all beats.", 0.5),
+        Setting("slope_z_min", "Blunt: slope score under", "Robust score over all beats.", 0.5),
+        Setting("slope_z_max", "Spiky: slope score over", "Robust score over all beats.", 0.5),
+        Setting("edge_z_max", "Restless ends: score over", "Robust score over all beats.", 0.5),
     ),
 )
 ADVANCED = (
@@ -39,18 +53,7 @@ ADVANCED = (
             Setting("min_samples", "Shortest strip (readings)", "Shorter strips are skipped."),
         ),
     ),
-    Group(
-        "When a beat counts as noise",
-        (
-            Setting("rr_min_sec", "RR interval under (ms)", "Too short to be a heartbeat.", 10, 1000),
-            Setting("rr_max_sec", "RR interval over (ms)", "Too long to be believed.", 50, 1000),
-            Setting("min_local_cluster", "Groups smaller than", "Of the beats of one label; a rare shape is noise."),
-            Setting("ptp_z_min", "Flat: height score under", "Robust score over all beats.", 0.5),
-            Setting("slope_z_min", "Blunt: slope score under", "Robust score over all beats.", 0.5),
-            Setting("slope_z_max", "Spiky: slope score over", "Robust score over all beats.", 0.5),
-            Setting("edge_z_max", "Restless ends: score over", "Robust score over all beats.", 0.5),
-        ),
-    ),
+    NOISE_RULES,
     Group(
         "Clusters and seeds",
         (
@@ -63,9 +66,24 @@ ADVANCED = (
     ),
 )
 ALL = (*BASIC, *ADVANCED)
+REFERENCE_ONLY = frozenset(("detector", *(setting.name for setting in NOISE_RULES.settings)))
+"""Settings that the arrhythmia profile does not use: it finds R-peaks and noise in ways of its own."""
 RATE = Group(
     "", (Setting("duration_sec", "Length of a strip (s)", step=0.5), Setting("fs", "Sampling rate (Hz)", step=0.1))
 )
+
+
+def used(groups: Sequence[Group], profile: str) -> list[Group]:
+    """The settings that a profile uses, without headings that are left with none."""
+    if profile == REFERENCE:
+        return list(groups)
+    left = [replace(group, settings=[s for s in group.settings if s.name not in REFERENCE_ONLY]) for group in groups]
+    return [group for group in left if group.settings]
+
+
+def used_by(profile: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a run's settings that its profile uses."""
+    return {name: value for name, value in values.items() if profile == REFERENCE or name not in REFERENCE_ONLY}
 
 
 def settings(study: Study, before: PreprocessConfig) -> PreprocessConfig | None:
@@ -76,6 +94,7 @@ def settings(study: Study, before: PreprocessConfig) -> PreprocessConfig | None:
     before : PreprocessConfig
         What was used last, to begin with.
     """
+    profile = choose_profile(before.profile, f"profile_{study.id}")
     turn = st.session_state.setdefault(f"settings_turn_{study.id}", 0)
     if turn:
         before = PreprocessConfig()
@@ -86,15 +105,19 @@ def settings(study: Study, before: PreprocessConfig) -> PreprocessConfig | None:
     _units(right, study)
     values |= draw(BASIC, values, key)
     with st.expander("More settings", icon=":material/tune:"):
-        st.caption("The defaults are those of the reference method. Change them only if you know why.")
-        values |= draw(ADVANCED, values, key)
+        st.caption(
+            "The defaults are those of the reference method. Change them only if you know why."
+            if profile == REFERENCE
+            else "Change these only if you know why. The R-peak finder and the limits of noise are the profile's own."
+        )
+        values |= draw(used(ADVANCED, profile), values, key)
         st.button(
             "Back to the defaults",
             key=f"defaults_{key}",
             icon=":material/restart_alt:",
             on_click=lambda: st.session_state.update({f"settings_turn_{study.id}": turn + 1}),
         )
-    values["units_per_mv"] = study.units_per_mv
+    values |= {"units_per_mv": study.units_per_mv, "profile": profile}
     return made(PreprocessConfig, values, (*ALL, RATE))
 
 

@@ -13,9 +13,10 @@ from components.frame import page_header
 from components.jobs import busy, job_panel
 from components.keymap import NEXT_ITEM, PREVIOUS_ITEM, START, STOP, UNDO
 from components.outcome import attempt, begin_page
+from components.profiles import NAMES, OFFERED_FIRST
 from components.settings import changed
 from components.upload_files import FILES, OVERVIEW, view_key
-from components.upload_settings import ALL, settings
+from components.upload_settings import ALL, settings, used
 from components.upload_warnings import warnings
 from components.words import many
 from ecg_engine.config import PreprocessConfig
@@ -66,7 +67,7 @@ def _view(study: Study) -> str:
 
 
 def files_and_settings(study: Study, run: RunRow | None) -> None:
-    before = PreprocessConfig.from_dict(run.config) if run is not None else PreprocessConfig()
+    before = PreprocessConfig.from_dict(run.config) if run is not None else PreprocessConfig(profile=OFFERED_FIRST)
     listed = st.container()
     if not session.store().files.all(study.id):
         files.taken_out(study)
@@ -95,7 +96,7 @@ def files_and_settings(study: Study, run: RunRow | None) -> None:
         on_click=attempt,
         args=(lambda: _start(study, config, looked),),
     )
-    told = changed(config, ALL) if config else []
+    told = changed(config, used(ALL, config.profile)) if config else []
     with right:
         if waiting:
             st.caption("Preprocessing is under way.")
@@ -103,7 +104,10 @@ def files_and_settings(study: Study, run: RunRow | None) -> None:
             st.caption("No file can be read yet: add one, or say which column holds the wave.")
         elif config is not None:
             of = many(len(ready), "file") if len(ready) == len(looked) else f"{len(ready)} of {len(looked)} files"
-            st.caption(f"{many(rows, 'row')} of {of}. Changed settings: {', '.join(told) or 'none'}.")
+            st.caption(
+                f"{many(rows, 'row')} of {of}, {NAMES[config.profile]} profile. "
+                f"Changed settings: {', '.join(told) or 'none'}."
+            )
 
 
 def _start(study: Study, config: PreprocessConfig | None, looked: list[files.Looked]) -> str | None:

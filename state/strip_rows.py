@@ -17,6 +17,7 @@ from state.anchors import FILE_LABELS_KEY, BeatIndex
 from state.deciding import Decision
 from state.derived import shown_labels
 from state.effective import Effective
+from state.strip_findings import Findings, noise_sentences
 from state.targets import BEAT, STRIP, parse_target
 
 UNKNOWN_PATIENT = "unknown"
@@ -29,10 +30,15 @@ ORDERS: Mapping[str, tuple[str, bool]] = {
     "Least noise": ("noise_share", True),
     "Most beats": ("beats", False),
     "Most decisions": ("decisions", False),
+    "Most serious finding": ("serious", True),
+    "Strangest pattern": ("known_share", True),
+    "Noisiest strip": ("noise_score", False),
 }
-"""Orders of the list, by what the reader calls them: column, ascending."""
+"""Orders of the list, by what the reader calls them: column, ascending. The last three need a column that not every
+run has: see :func:`orders_of`."""
 
 ALL, WITH, WITHOUT = "All", "With decisions", "Without"
+NOISY, READABLE = "Noisy", "Readable"
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,11 @@ class StripFilter:
     decided : str
         ``ALL``, ``WITH`` or ``WITHOUT`` decisions.
     order : str
-        One of ``ORDERS``.
+        One of ``ORDERS``; by number where the run lacks what it needs.
+    findings : sequence of str
+        What the list says that the model found; passed over where it found nothing.
+    noisy : str
+        ``ALL``, ``NOISY`` or ``READABLE`` strips; passed over where the profile judges beats alone.
     """
 
     search: str = ""
@@ -63,6 +73,8 @@ class StripFilter:
     noise: tuple[float, float] = (0.0, 1.0)
     decided: str = ALL
     order: str = "Strip"
+    findings: Sequence[str] = ()
+    noisy: str = ALL
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,9 @@ class StripRows:
     table : DataFrame
         One row a strip in the run's order: strip (0-based data row over all files), row (1-based data row in its
         file), patient (text), file, label (effective), label_name, decided (a reader gave it), beats, noise_beats,
-        noise_share (NaN without beats), mix ("Normal 9, PVC 2"), decisions (that hold).
+        noise_share (NaN without beats), mix ("Normal 9, PVC 2"), decisions (that hold). Where a model found something:
+        finding (in a word or two), findings (all, in words), serious (0 the most), known_share. Where the profile
+        judges strips: noise_score, noisy (bool), noise_said (a sentence).
     by_label : dict of int to int64 (n,)
         Beats of each effective label per strip; noise, computed or said, counts as -1. Here and in ``beats`` those
         that a reader added count, and those that a reader deleted do not.
@@ -86,13 +100,17 @@ class StripRows:
     hashes: list[str]
 
 
-def strip_rows(run: Run, index: BeatIndex, effective: Effective, decisions: Iterable[Decision]) -> StripRows:
+def strip_rows(
+    run: Run, index: BeatIndex, effective: Effective, decisions: Iterable[Decision], findings: Findings | None = None
+) -> StripRows:
     """Gather the strips of a run.
 
     Parameters
     ----------
     decisions : iterable of Decision
         Those that hold, oldest first.
+    findings : Findings, optional
+        What a model found on them.
 
     Raises
     ------
@@ -127,7 +145,26 @@ def strip_rows(run: Run, index: BeatIndex, effective: Effective, decisions: Iter
             "decisions": counts,
         }
     )
+    if findings is not None:
+        table = table.assign(
+            finding=findings.names,
+            findings=findings.words,
+            serious=findings.rank,
+            known_share=findings.known_share,
+        )
+    if run.strip_quality is not None:
+        quality = run.strip_quality
+        table = table.assign(
+            noise_score=quality["noise_score"].to_numpy(),
+            noisy=quality["noisy"].to_numpy() != 0,
+            noise_said=noise_sentences(run),
+        )
     return StripRows(table, by_label, list(index.hashes))
+
+
+def orders_of(rows: StripRows) -> list[str]:
+    """The orders that a run's strips can be brought into."""
+    return [name for name, (column, _) in ORDERS.items() if column in rows.table]
 
 
 def strip_labels(
@@ -182,12 +219,16 @@ def filtered(rows: StripRows, wanted: StripFilter) -> NDArray[np.int64]:
             keep &= (share >= low - 1e-9) & (share <= high + 1e-9)
     if wanted.decided != ALL:
         keep &= (table["decisions"].to_numpy() > 0) == (wanted.decided == WITH)
+    if wanted.findings and "finding" in table:
+        keep &= table["finding"].isin(list(wanted.findings)).to_numpy()
+    if wanted.noisy != ALL and "noisy" in table:
+        keep &= table["noisy"].to_numpy() == (wanted.noisy == NOISY)
     words = wanted.search.casefold().split()
     if words:
         keep &= np.array([all(_found(word, row) for word in words) for row in _searched(table)], dtype=bool)
     column, ascending = ORDERS[wanted.order]
     places = np.flatnonzero(keep)
-    if column == "strip":
+    if column == "strip" or column not in table:
         return places
     values = table[column].iloc[places]
     if column == "patient":  # by number where patients are numbers

@@ -19,7 +19,9 @@ export const labelLook = (look, label) => {
 
 export const beatMark = (beat, look) => labelLook(look, beat.noise ? -1 : beat.label);
 
-const REASONS = { small_cluster: "small cluster", morphology: "shape", reader: "marked by reader", rr: "RR" };
+const REASONS = {
+  small_cluster: "small cluster", morphology: "shape", reader: "marked by reader", rr: "RR", content: "noise", lost: "lead lost",
+};
 
 /** Why a beat is noise, in words that fit above it. */
 export const reasonWords = (beat) =>

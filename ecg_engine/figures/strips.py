@@ -21,6 +21,10 @@ REASON_WORDS = {
     "slope": "slope",
     "edge": "edge",
     "small_cluster": "small cluster",
+    "content": "noise",
+    "baseline": "baseline",
+    "clipped": "clipped",
+    "lost": "lead lost",
     "morphology": "shape",
     "reader": "marked by reader",
 }

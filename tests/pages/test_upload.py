@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from components.profiles import OFFERED_FIRST, profile_words
 from ecg_engine.artifacts import load_run
+from ecg_engine.config import ARRHYTHMIA, PROFILES
 from ecg_engine.labels import label_name
+from ecg_engine.profiles import FIGURES
 from state import demo
 from state.anchors import beat_index
 from state.deciding import decide
@@ -41,6 +45,20 @@ def pick(app: AppTest, label: str, value: str) -> None:
     next(one for one in app.selectbox if one.label == label).select(value)
     app.run()
     assert not app.exception
+
+
+def profile_box(app: AppTest) -> Any:
+    return next(one for one in app.radio if one.label == "Profile")
+
+
+def choose_profile(app: AppTest, profile: str) -> None:
+    profile_box(app).set_value(profile)
+    app.run()
+    assert not app.exception
+
+
+def fields(app: AppTest) -> set[str]:
+    return {one.label for one in (*app.number_input, *app.selectbox)}
 
 
 def files_of(opened: Opened) -> list[str]:
@@ -190,11 +208,14 @@ def test_the_gain_is_assumed_until_it_is_set(with_files: Opened) -> None:
     assert any(one.label == "Units in one millivolt (set)" for one in app.number_input)
 
 
-def test_a_run_is_made_and_its_overview_agrees_with_the_store(with_files: Opened, jobs_now: None) -> None:
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_run_is_made_and_its_overview_agrees_with_the_store(with_files: Opened, jobs_now: None, profile: str) -> None:
     app = with_files.page("upload")
+    choose_profile(app, profile)
     click(app, "preprocess")
     run = with_files.store.runs.newest(with_files.study.id, PREPROCESS)
-    assert run is not None
+    assert run is not None and run.config["profile"] == profile
+    assert f", {profile} profile: {run.summary['strips']} strips" in texts(app)
     summary = run.summary
     shown = {one.label: one.value for one in app.metric}
     assert shown["Strips"] == f"{summary['strips']}" and shown["Rows skipped"] == f"{SKIPPED_ROWS}"
@@ -207,7 +228,45 @@ def test_a_run_is_made_and_its_overview_agrees_with_the_store(with_files: Opened
     assert labels["beats"].tolist() == list(summary["class_counts_raw"].values())
     assert labels["usable"].tolist() == list(summary["class_counts_usable"].values())
     reasons = next(one.value for one in app.dataframe if "share" in one.value.columns)
-    assert reasons["beats"].sum() == sum(summary["noise_reasons"].values())
+    counts = dict(summary["noise_reasons"])
+    wandering = counts.pop("baseline", 0)
+    assert reasons["beats"].sum() == sum(counts.values())
+    assert ("Noisy strips" in shown) == (profile == ARRHYTHMIA)
+    if profile == ARRHYTHMIA:
+        assert shown["Noisy strips"] == f"{summary['noisy_strips']}"
+        assert f"The baseline wanders at {wandering} beats" in texts(app)
+        assert f"The edge of a strip cuts {summary['beats_cut_by_edges']} beats" in texts(app)
+
+
+def test_the_profile_is_chosen_in_sight_with_the_figures_to_choose_by(with_files: Opened) -> None:
+    app = with_files.page("upload")
+    assert profile_box(app).value == OFFERED_FIRST
+    captions = list(profile_box(app).proto.captions)
+    assert sorted(captions) == sorted(profile_words(profile) for profile in PROFILES)
+    figures = next(one.value for one in app.dataframe if "On patients not trained on" in one.value.columns)
+    for one in FIGURES:
+        row = figures.set_index("On patients not trained on").loc[one.name]
+        assert (row["Reference"], row["Arrhythmia"]) == (one.reference, one.arrhythmia)
+
+
+def test_a_profile_asks_only_for_what_it_uses(with_files: Opened, jobs_wait: None) -> None:
+    app = with_files.page("upload")
+    choose_profile(app, "reference")
+    assert fields(app) >= {"R-peak finder", "Groups smaller than", "Clusters", "Filter from (Hz)"}
+    next(one for one in app.number_input if one.label == "Clusters").set_value(9)
+    app.run()
+    choose_profile(app, "arrhythmia")
+    assert not fields(app) & {"R-peak finder", "Groups smaller than", "Flat: height score under"}
+    assert next(one for one in app.number_input if one.label == "Clusters").value == 9, "what both use stays"
+    click(app, "preprocess")
+    (job,) = with_files.store.jobs.all(with_files.study.id)
+    assert job.params["config"]["profile"] == "arrhythmia" and job.params["config"]["n_global_clusters"] == 9
+
+
+def test_a_study_goes_on_with_the_profile_it_was_made_with(preprocessed: Opened) -> None:
+    app = preprocessed.page("upload")
+    app.segmented_control[0].set_value("Files and settings").run()
+    assert profile_box(app).value == "reference", "its run is of the reference profile"
 
 
 def test_a_failed_run_says_why_and_can_be_tried_again(empty: Opened, jobs_now: None) -> None:
