@@ -20,6 +20,7 @@ from ecg_engine.arrhythmia.examples import Examples
 from ecg_engine.arrhythmia.hybrid import HybridBeatNet, HybridInputs, bank_of, hybrid_inputs, noise_targets, windows_of
 from ecg_engine.arrhythmia.retiming import PLAIN_LABELS
 from ecg_engine.arrhythmia.runs import STRIP_RULES, SYMBOLS, strip_log_likelihood
+from ecg_engine.arrhythmia.towers import Towers
 from ecg_engine.config import TrainConfig
 from ecg_engine.labels import NOISE
 from ecg_engine.progress import Progress, silent
@@ -97,6 +98,10 @@ def add_hybrid(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         net = HybridBeatNet(len(VF_COLUMNS), len(S_COLUMNS), len(model.labels), bank.feature_dim)
+        # there is little to learn S from: what a tower knows of it already is kept to go on from
+        towers = [one for one in model.nets if isinstance(one, Towers)]
+        if towers:
+            net.s.load_state_dict(towers[0].s.state_dict())
 
         def after(epoch: int, loss: float) -> None:
             if on_epoch is not None:
