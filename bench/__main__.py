@@ -15,6 +15,7 @@ NAMES = (
     "review_latency",
     "arrhythmia_beats",
     "arrhythmia_af",
+    "arrhythmia_unknown",
     "suspects",
     "arrhythmia_rpeaks",
     "quality",
