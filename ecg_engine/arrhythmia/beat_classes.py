@@ -18,10 +18,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ecg_engine.arrhythmia.beat_training import FitConfig as FitConfig
+from ecg_engine.arrhythmia.beat_training import Lesson, OnEpoch, teaching_strips, train_net
 from ecg_engine.arrhythmia.context import S_COLUMNS, VF_COLUMNS
 from ecg_engine.arrhythmia.examples import Examples
 from ecg_engine.arrhythmia.hybrid import HybridBeatNet, bank_from_state, bank_state, hybrid_inputs, run_hybrid
-from ecg_engine.arrhythmia.runs import STRIP_RULES, SYMBOLS, strip_log_likelihood
+from ecg_engine.arrhythmia.runs import SYMBOLS
+from ecg_engine.arrhythmia.runs import symbol_log_p as symbol_log_p
 from ecg_engine.arrhythmia.towers import PictureNet, Towers
 from ecg_engine.bank import PrototypeBank
 from ecg_engine.errors import InputError
@@ -36,37 +39,6 @@ OWN_FROM = 10
 
 _SHARED_LABELS = {0: 0, 3: 0, 4: 0, 5: 0, 6: 0, 1: 1, 2: 2, 7: 2, 10: 2, 11: 2}
 """Label of a beat to one of the four symbols; 9 and 12 are kinds of V that a reader may set apart."""
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """How the towers are trained; chosen for being ordinary, not for a score.
-
-    Attributes
-    ----------
-    epochs, epochs_cnn : int
-        Passes over the strips.
-    batch : int
-        Strips a step.
-    rate, decay : float
-        AdamW.
-    members : int
-        Pairs of towers that are averaged; each starts from other weights.
-    use_cnn : bool
-    known_weight : float
-        Weight of one labelled beat against one strip's label.
-    seed : int
-    """
-
-    epochs: int = 30
-    epochs_cnn: int = 12
-    batch: int = 256
-    rate: float = 4e-3
-    decay: float = 1e-3
-    members: int = 2
-    use_cnn: bool = True
-    known_weight: float = 1.0
-    seed: int = 42
 
 
 _KINDS: dict[str, Callable[..., nn.Module]] = {
@@ -183,7 +155,15 @@ class BeatModel:
         return cls(tuple(state["labels"]), tuple(state["acts_as"]), nets, scale, bank)
 
 
-def fit(examples: Examples, config: FitConfig | None = None, progress: Progress = silent) -> BeatModel:
+def fit(
+    examples: Examples,
+    config: FitConfig | None = None,
+    progress: Progress = silent,
+    *,
+    on_epoch: OnEpoch | None = None,
+    held: Examples | None = None,
+    device: str | torch.device | None = None,
+) -> BeatModel:
     """Learn beats from what is said about strips, and from known beats.
 
     Parameters
@@ -191,6 +171,14 @@ def fit(examples: Examples, config: FitConfig | None = None, progress: Progress 
     examples : Examples
     config : FitConfig, optional
     progress : Progress, optional
+        Called after every epoch; may raise ``Cancelled``.
+    on_epoch : callable, optional
+        See :data:`ecg_engine.arrhythmia.beat_training.OnEpoch`.
+    held : Examples, optional
+        Strips that are only judged: they give val_loss.
+    device : str, optional
+        Where the nets are trained, the processor by default; they come back from there. On the processor a seed
+        always gives the same model.
 
     Returns
     -------
@@ -202,32 +190,46 @@ def fit(examples: Examples, config: FitConfig | None = None, progress: Progress 
         If no strip has a label that says something about its beats and no beat is known.
     """
     config = config or FitConfig()
+    where = torch.device("cpu" if device is None else device)
     labels, acts_as = own_classes(examples.known)
     known = class_numbers(examples.known, labels)
-    telling = np.isin(examples.labels, list(STRIP_RULES))
-    told = np.add.reduceat(np.append(known >= 0, False), examples.bounds[:-1]) > 0 if len(known) else telling & False
-    told &= np.diff(examples.bounds) > 0
-    rows = np.flatnonzero((telling | told) & (np.diff(examples.bounds) > 0))
+    rows = teaching_strips(examples, known)
     if not len(rows):
         raise InputError(
             "no strip has beats and a label that says something about them",
             remedy="Label strips as Normal, PAC, PVC, couplets, …, or label some beats.",
         )
     scale = _scale(examples.strips(rows))
-    inputs = _scaled(examples, scale)
-    nets: list[nn.Module] = []
+
+    def lesson(some: Examples) -> Lesson:
+        numbers = class_numbers(some.known, labels)
+        return Lesson.of(some, scaled_columns(some, scale), numbers, acts_as, config.known_weight, where)
+
+    taught, judged = lesson(examples), None if held is None else lesson(held)
     kinds: list[type[Towers] | type[PictureNet]] = [Towers] * config.members + ([PictureNet] if config.use_cnn else [])
-    steps = [config.epochs if kind is Towers else config.epochs_cnn for kind in kinds]
+    epochs = [config.epochs if kind is Towers else config.epochs_cnn for kind in kinds]
+    names = [
+        f"towers {i + 1} of {config.members}" if kind is Towers else "convolutions" for i, kind in enumerate(kinds)
+    ]
+    nets: list[nn.Module] = []
     done = 0
-    for number, (kind, epochs) in enumerate(zip(kinds, steps, strict=True)):
-        generator = torch.Generator().manual_seed(config.seed + number)
-        with torch.random.fork_rng(devices=[]):
+    for number, (kind, name) in enumerate(zip(kinds, names, strict=False)):
+
+        def after(net: nn.Module, loss: float, seconds: float, name: str = name) -> None:
+            nonlocal done
+            done += 1
+            row = {"epoch": done, "epochs": sum(epochs), "net": name, "train_loss": loss, "seconds": seconds}
+            if judged is not None:
+                row["val_loss"] = judged.likelihood(net)
+            if on_epoch is not None:
+                on_epoch(row)
+            progress(f"learning beats: {name}", done / sum(epochs))
+
+        with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
             torch.manual_seed(config.seed + number)
-            net = kind(len(VF_COLUMNS), len(S_COLUMNS), len(labels))
-            _train(net, inputs, examples, known, rows, acts_as, epochs, config, generator)
-        nets.append(net.eval())
-        done += epochs
-        progress(f"learning beats: net {number + 1} of {len(kinds)}", done / sum(steps))
+            net = kind(len(VF_COLUMNS), len(S_COLUMNS), len(labels)).to(where)
+            train_net(net, taught, config, epochs[number], config.seed + number, after)
+        nets.append(net.cpu().eval())
     return BeatModel(labels, acts_as, nets, scale)
 
 
@@ -256,60 +258,6 @@ def class_numbers(known: NDArray[np.int64], labels: tuple[int, ...]) -> NDArray[
         elif aami_class(label) is not None:
             out[known == label] = SYMBOLS.index(aami_class(label) or "N")
     return out
-
-
-def symbol_log_p(log_p: Tensor, acts_as: tuple[int, ...]) -> Tensor:
-    """Log-probabilities of N, S, V, F when every class counts as the symbol it acts as; (n, K) to (n, 4)."""
-    if len(acts_as) == len(SYMBOLS):
-        return log_p
-    as_symbol = torch.tensor(acts_as)
-    return torch.stack([torch.logsumexp(log_p[:, as_symbol == k], 1) for k in range(len(SYMBOLS))], dim=1)
-
-
-def _train(
-    net: nn.Module,
-    inputs: tuple[Tensor, Tensor, Tensor],
-    examples: Examples,
-    known: NDArray[np.int64],
-    rows: NDArray[np.integer],
-    acts_as: tuple[int, ...],
-    epochs: int,
-    config: FitConfig,
-    generator: torch.Generator,
-) -> None:
-    steps = max(1, -(-len(rows) // config.batch))
-    optimiser = torch.optim.AdamW(net.parameters(), lr=config.rate, weight_decay=config.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.rate, total_steps=epochs * steps)
-    counts = np.diff(examples.bounds)
-    labels, number = torch.from_numpy(examples.labels), torch.from_numpy(known)
-    weight = torch.from_numpy(examples.weight) * config.known_weight
-    net.train()
-    for _ in range(epochs):
-        order = rows[torch.randperm(len(rows), generator=generator).numpy()]
-        for some in np.array_split(order, steps):
-            place, length = _padded(examples.bounds[some], counts[some])
-            inside = place >= 0
-            log_p = torch.log_softmax(net(*(x[place[inside]] for x in inputs)), 1)
-            symbols = symbol_log_p(log_p, acts_as)
-            filled = log_p.new_zeros(*place.shape, len(SYMBOLS)).masked_scatter(inside[:, :, None], symbols)
-            loss = -strip_log_likelihood(filled, length, labels[some]).sum()
-            beat = place[inside]
-            said = (number[beat] >= 0).nonzero()[:, 0]
-            if len(said):
-                picked = log_p[said, number[beat[said]]]
-                loss = loss - (picked * weight[beat[said]]).sum()
-            optimiser.zero_grad()
-            (loss / len(some)).backward()
-            nn.utils.clip_grad_norm_(net.parameters(), 2.0)
-            optimiser.step()
-            schedule.step()
-
-
-def _padded(first: NDArray[np.int64], counts: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-    """Rows of the beats of each strip, (B, T) with -1 beyond the end; and the lengths."""
-    steps = np.arange(max(int(counts.max(initial=0)), 1))
-    place = np.where(steps[None] < counts[:, None], first[:, None] + steps[None], -1)
-    return torch.from_numpy(place), torch.from_numpy(counts.astype(np.int64))
 
 
 def _scale(examples: Examples) -> dict[str, NDArray[np.float32]]:

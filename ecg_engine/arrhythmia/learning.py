@@ -7,13 +7,16 @@ patients' strips.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ecg_engine.arrhythmia.beat_classes import BeatModel, FitConfig, fit
+from ecg_engine.arrhythmia.beat_training import OnEpoch
 from ecg_engine.arrhythmia.context import RHYTHM, Context, describe
 from ecg_engine.arrhythmia.examples import Examples, join
 from ecg_engine.arrhythmia.hybrid_fit import HybridConfig, add_hybrid
@@ -22,7 +25,7 @@ from ecg_engine.arrhythmia.retiming import retimed
 from ecg_engine.arrhythmia.runs import STRIP_RULES, SYMBOLS, V, beats_given_label
 from ecg_engine.arrhythmia.transplants import find_donors, transplanted
 from ecg_engine.labels import NOISE, UNLABELLED
-from ecg_engine.progress import Progress, silent
+from ecg_engine.progress import Progress, part, silent
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,15 @@ class LearnConfig:
     hybrid: HybridConfig | None = None
 
 
-def learn(study: Study, config: LearnConfig | None = None, progress: Progress = silent) -> BeatModel:
+def learn(
+    study: Study,
+    config: LearnConfig | None = None,
+    progress: Progress = silent,
+    *,
+    on_epoch: OnEpoch | None = None,
+    held: Examples | None = None,
+    device: str | torch.device | None = None,
+) -> BeatModel:
     """Learn classes of beats.
 
     Parameters
@@ -140,6 +151,10 @@ def learn(study: Study, config: LearnConfig | None = None, progress: Progress = 
     study : Study
     config : LearnConfig, optional
     progress : Progress, optional
+        Called after every epoch; may raise ``Cancelled``.
+    on_epoch, held, device : optional
+        As for :func:`ecg_engine.arrhythmia.beat_classes.fit`; epochs are counted over both rounds. The hybrid net is
+        trained on the processor, and gives no val_loss.
 
     Returns
     -------
@@ -151,24 +166,48 @@ def learn(study: Study, config: LearnConfig | None = None, progress: Progress = 
         If nothing is said about any beat.
     """
     config = config or LearnConfig()
+    first = replace(config.fit, members=1, use_cnn=False, epochs=max(1, config.fit.epochs // 2))
+    hybrid_epochs = 0 if config.hybrid is None else config.hybrid.epochs
+    in_all = first.all_epochs + config.fit.all_epochs + hybrid_epochs
+
+    def account(before: int, round_name: str = "") -> OnEpoch | None:
+        def told(row: dict[str, Any]) -> None:
+            assert on_epoch is not None
+            on_epoch(row | {"epoch": before + row["epoch"], "epochs": in_all, "net": round_name or row["net"]})
+
+        return None if on_epoch is None else told
+
+    end = 1.0 if config.hybrid is None else 0.5
     given = study.examples
     moved = moved_examples(study, config)
-    first = replace(config.fit, members=1, use_cnn=False, epochs=max(1, config.fit.epochs // 2))
-    early = fit(
-        join([given.without_waves, moved.without_waves]), first, lambda text, share: progress(text, 0.2 * share)
-    )
+    lean = join([given.without_waves, moved.without_waves])
+    early = fit(lean, first, part(progress, 0, 0.2 * end), on_epoch=account(0, "first round"), held=held, device=device)
     made = set_in_examples(study, early, config)
     parts = [given, moved] if made is None else [given, moved, made]
-    end = 1.0 if config.hybrid is None else 0.5
-    lean = join([part.without_waves for part in parts])
-    model = fit(lean, config.fit, lambda text, share: progress(text, 0.2 + (end - 0.2) * share))
+    lean = join([one.without_waves for one in parts])
+    told = account(first.all_epochs)
+    model = fit(lean, config.fit, part(progress, 0.2 * end, end), on_epoch=told, held=held, device=device)
     if config.hybrid is None:
         return model
     likely = np.full(sum(map(len, parts)), UNLABELLED)
     likely[: len(given)] = likely_labels(model, given)
-    return add_hybrid(
-        model, join(parts), likely, config.hybrid, lambda text, share: progress(text, end + (1 - end) * share)
-    )
+    told, begun = account(first.all_epochs + config.fit.all_epochs), time.perf_counter()
+
+    def after(epoch: int, loss: float) -> None:
+        nonlocal begun
+        now = time.perf_counter()
+        row = {
+            "epoch": epoch,
+            "net": "hybrid net",
+            "train_loss": loss,
+            "val_loss": float("nan"),
+            "seconds": now - begun,
+        }
+        begun = now
+        if told is not None:
+            told(row)
+
+    return add_hybrid(model, join(parts), likely, config.hybrid, part(progress, end, 1.0), after)
 
 
 def moved_examples(study: Study, config: LearnConfig) -> Examples:

@@ -266,7 +266,7 @@ def strip_log_likelihood(log_p: Tensor, lengths: Tensor, labels: Tensor) -> Tens
     told = labels.tolist()
     for label, allowed in _ALL.allowed.items():
         # the label only forbids symbols, so the beats need not be gone through in order
-        rows = (labels == label).nonzero()[:, 0]
+        rows = (labels == label).nonzero()[:, 0].to(log_p.device)
         if len(rows):
             each = torch.logsumexp(log_p[rows].masked_fill(allowed.to(log_p.device) == 0, -torch.inf), 2)
             out = out.index_add(0, rows, (each * inside[rows]).sum(1))
@@ -279,6 +279,14 @@ def strip_log_likelihood(log_p: Tensor, lengths: Tensor, labels: Tensor) -> Tens
             _MOVES[kind] = _moves(_ALL.rule, log_p)
         out = out.index_add(0, rows, _through(log_p[rows], lengths[rows], _MOVES[kind], start))
     return out
+
+
+def symbol_log_p(log_p: Tensor, acts_as: tuple[int, ...]) -> Tensor:
+    """Log-probabilities of N, S, V, F when every class counts as the symbol it acts as; (n, K) to (n, 4)."""
+    if len(acts_as) == len(SYMBOLS):
+        return log_p
+    as_symbol = torch.tensor(acts_as, device=log_p.device)
+    return torch.stack([torch.logsumexp(log_p[:, as_symbol == k], 1) for k in range(len(SYMBOLS))], dim=1)
 
 
 def beats_given_label(log_p: Tensor, lengths: Tensor, labels: Tensor) -> Tensor:

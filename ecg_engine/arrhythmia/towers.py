@@ -9,6 +9,8 @@ from torch import Tensor, nn
 class Towers(nn.Module):
     """Shape tower and S tower; logits of N, S, V, F and own classes, N being 0."""
 
+    looks_at_pictures = False
+
     def __init__(self, vf: int, s: int, classes: int) -> None:
         super().__init__()
         self.vf = nn.Sequential(
@@ -27,14 +29,15 @@ class PictureNet(nn.Module):
 
     def __init__(self, vf: int, s: int, classes: int) -> None:
         super().__init__()
+        # pooled before the rectifier, which comes to the same and costs half
         self.trunk = nn.Sequential(
-            nn.Conv1d(3, 12, 7, padding=3),
+            nn.Conv2d(3, 12, (1, 7), padding=(0, 3)),
+            nn.MaxPool2d((1, 2)),
             nn.ReLU(),
-            nn.MaxPool1d(2),
-            nn.Conv1d(12, 20, 5, padding=2),
+            nn.Conv2d(12, 20, (1, 5), padding=(0, 2)),
+            nn.MaxPool2d((1, 2)),
             nn.ReLU(),
-            nn.MaxPool1d(2),
-            nn.Conv1d(20, 24, 3, padding=1),
+            nn.Conv2d(20, 24, (1, 3), padding=(0, 1)),
             nn.ReLU(),
         )
         self.head = nn.Sequential(nn.Linear(48 + s, 32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, classes - 2))
@@ -43,7 +46,9 @@ class PictureNet(nn.Module):
 
     def forward(self, vf: Tensor, s: Tensor, pictures: Tensor) -> Tensor:
         """Logits (n, K)."""
-        seen = self.trunk(pictures)  # (n, 24, 23)
+        # in two dimensions and with the channels last, convolutions on a processor take half the time
+        flat = pictures[:, :, None].contiguous(memory_format=torch.channels_last)
+        seen = self.trunk(flat)[:, :, 0]  # (n, 24, 23)
         return beside_n(self.s(s), self.head(torch.cat([seen.amax(2), seen.mean(2), s], dim=1)))
 
 

@@ -5,21 +5,17 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from ecg_engine.arrhythmia.beat_classes import (
-    BeatModel,
-    FitConfig,
-    class_numbers,
-    fit,
-    own_classes,
-    symbol_log_p,
-)
+from ecg_engine.arrhythmia.beat_classes import BeatModel, class_numbers, fit, own_classes
+from ecg_engine.arrhythmia.beat_training import FitConfig, Lesson, teaching_strips
 from ecg_engine.arrhythmia.examples import Examples, join
-from ecg_engine.errors import InputError
+from ecg_engine.arrhythmia.runs import symbol_log_p
+from ecg_engine.errors import Cancelled, InputError
 from tests.engine.arrhythmia.small import small
 
 QUICK = FitConfig(epochs=25, members=1, use_cnn=False, batch=64)
@@ -115,3 +111,53 @@ def test_nothing_to_learn_from_is_said(examples: Examples) -> None:
     silent = replace(examples, labels=np.full(len(examples.labels), -1))
     with pytest.raises(InputError, match="no strip has beats"):
         fit(silent, QUICK)
+
+
+def test_every_epoch_is_told_with_the_loss_on_strips_held_out(examples: Examples, held_out: np.ndarray) -> None:
+    rest = np.setdiff1d(np.arange(len(examples.labels)), held_out)
+    rows: list[dict[str, Any]] = []
+    config = replace(QUICK, epochs=4, epochs_cnn=1, use_cnn=True)
+    with_ear = fit(examples.strips(rest), config, on_epoch=rows.append, held=examples.strips(held_out))
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5]
+    assert {row["epochs"] for row in rows} == {5}
+    assert [row["net"] for row in rows] == ["towers 1 of 1"] * 4 + ["convolutions"]
+    # ever nearer to the labels, on strips of other patients too
+    assert rows[3]["train_loss"] < rows[0]["train_loss"]
+    assert 0 < rows[3]["val_loss"] < rows[0]["val_loss"]
+    without = fit(examples.strips(rest), config)
+    assert np.array_equal(with_ear.probabilities(examples), without.probabilities(examples))
+
+
+def test_learning_is_stopped_between_epochs(examples: Examples) -> None:
+    rows: list[dict[str, Any]] = []
+
+    def progress(message: str, done: float) -> None:
+        if len(rows) == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        fit(examples, replace(QUICK, epochs=5), progress, on_epoch=rows.append)
+    assert len(rows) == 2
+    assert all("val_loss" not in row for row in rows)
+
+
+def test_ordinary_strips_that_are_not_drawn_are_spoken_for(examples: Examples) -> None:
+    known = class_numbers(examples.known, (0, 1, 2, 9))
+    ordinary, others = _lesson(examples, known).ordinary_and_others()
+    assert set(examples.labels[ordinary]) <= {0, 3, 4}
+    assert not set(ordinary) & set(others)
+    assert set(ordinary) | set(others) == set(teaching_strips(examples, known))
+    known[examples.bounds[ordinary[0]]] = 2
+    assert ordinary[0] in _lesson(examples, known).ordinary_and_others()[1]
+    losses: list[float] = []
+    for share in (1.0, 0.5):
+        rows: list[dict[str, Any]] = []
+        fit(examples, replace(QUICK, epochs=10, ordinary=share), on_epoch=rows.append)
+        losses.append(rows[-1]["train_loss"])
+    # the loss is that of all strips either way, not of those that were drawn
+    assert losses[1] == pytest.approx(losses[0], rel=0.35)
+
+
+def _lesson(examples: Examples, known: np.ndarray) -> Lesson:
+    columns = torch.from_numpy(examples.vf), torch.from_numpy(examples.s)
+    return Lesson.of(examples, columns, known, (0, 1, 2, 3), 1.0, torch.device("cpu"))
