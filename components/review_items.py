@@ -13,7 +13,7 @@ from components.review_view import View
 from ecg_engine.config import PredictConfig
 from ecg_engine.preprocess import Run
 from state import session
-from state.anchors import BeatIndex
+from state.anchors import GROUP_COLUMN, BeatIndex
 from state.batches import BATCH
 from state.deciding import Decision
 from state.queue_candidates import Candidates, find_candidates
@@ -52,6 +52,11 @@ class Desk:
     def config(self) -> PredictConfig:
         """The limits of the prediction."""
         return self.view.config if self.view else PredictConfig()
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether the run knows groups of look-alike beats: runs of the arrhythmia profile do."""
+        return GROUP_COLUMN in self.run.metadata
 
     @property
     def model_name(self) -> str:

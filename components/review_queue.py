@@ -28,6 +28,7 @@ TRAINING_PAGE = "pages/training.py"
 MARKS_MM, LEAST_MM, TALLEST_MM = 20.0, 45.0, 65.0
 """Millimetres of paper that marks and numbers take beside the trace, and of the lowest and the tallest paper."""
 NOTHING = "No beat or strip is in doubt."
+BY_GAIN, BY_DOUBT = "gain", "uncertain"
 NOTHING_WITHOUT_MODEL = (
     "No strip disagrees with its beats, no noise looks like an ectopic beat, and nobody was unsure of anything. "
     "Let a model read the strips: what it is not sure of waits here."
@@ -63,7 +64,7 @@ def _component() -> Any:
 
 def review_queue(desk: Desk) -> None:
     """Draw the queue."""
-    asked = {"run": desk.source.id, "prediction": desk.row.id if desk.row else None, **chosen_filters()}
+    asked = {"run": desk.source.id, "prediction": desk.row.id if desk.row else None, **chosen_filters(desk)}
     counts = counts_of(desk, asked["reasons"], asked["labels"], asked["patients"])
     config = desk.config
     data = {
@@ -80,7 +81,7 @@ def review_queue(desk: Desk) -> None:
         "limits": {
             "confidence": config.min_class_conf,
             "noise": config.max_noise_prob,
-            "similarity": config.min_proto_sim,
+            "similarity": None if desk.has_groups else config.min_proto_sim,  # their models compare no prototypes
         }
         if desk.row
         else None,
@@ -104,19 +105,21 @@ def review_queue(desk: Desk) -> None:
 
 def order_and_filters(desk: Desk) -> None:
     """Order and filters, folded away."""
-    state = st.session_state
+    state, key = st.session_state, _order_key(desk)
+    orders = [name for name in ORDERS if desk.has_groups or name != BY_GAIN]
     filtered = any(state.get(f"review_{name}") for name in ("reasons", "suggestions", "patients"))
-    title = ORDERS[_order()].title + (", filtered" if filtered else "")
+    title = ORDERS[_order(desk)].title + (", filtered" if filtered else "")
     with st.popover(title, icon=":material/sort:", key="review_settings"):
         st.radio(
             "Order",
-            list(ORDERS),
+            orders,
+            index=orders.index(_default(desk)),
             format_func=lambda name: ORDERS[name].title,
-            captions=[order.help for order in ORDERS.values()],
-            key="review_order",
+            captions=[ORDERS[name].help for name in orders],
+            key=key,
             persist_state="session",
         )
-        reasons = [name for name in REASON_TITLES if desk.row or name not in (*MODEL_REASONS, "unknown")]
+        reasons = [name for name in REASON_TITLES if _may_come_up(name, desk)]
         st.pills(
             "Only for these reasons",
             reasons,
@@ -149,20 +152,37 @@ def order_and_filters(desk: Desk) -> None:
         )
 
 
-def chosen_filters() -> dict[str, Any]:
+def _may_come_up(reason: str, desk: Desk) -> bool:
+    """Whether items of this run and prediction can have a reason: others are not offered."""
+    if not desk.row and reason in (*MODEL_REASONS, "unknown"):
+        return False
+    return desk.has_groups if reason in ("group", "pattern") else reason != "similarity" or not desk.has_groups
+
+
+def chosen_filters(desk: Desk) -> dict[str, Any]:
     """Order and filters as the channel's ``items`` takes them."""
     state = st.session_state
     return {
-        "order": _order(),
+        "order": _order(desk),
         "reasons": sorted(state.get("review_reasons") or []),
         "labels": sorted(int(label) for label in state.get("review_suggestions") or []),
         "patients": sorted(str(patient) for patient in state.get("review_patients") or []),
     }
 
 
-def _order() -> str:
-    order = str(st.session_state.get("review_order"))
-    return order if order in ORDERS else "uncertain"
+def _order_key(desk: Desk) -> str:
+    """Runs with groups remember an order of their own: what is best first differs."""
+    return "review_order_of_groups" if desk.has_groups else "review_order"
+
+
+def _default(desk: Desk) -> str:
+    """Where one key can label hundreds of beats, those keys come first; else what the model learns most from."""
+    return BY_GAIN if desk.has_groups else BY_DOUBT
+
+
+def _order(desk: Desk) -> str:
+    order = str(st.session_state.get(_order_key(desk)))
+    return order if order in ORDERS else _default(desk)
 
 
 def _height(desk: Desk) -> float:

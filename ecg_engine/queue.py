@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ecg_engine.config import PredictConfig
 from ecg_engine.errors import ConfigError
+from ecg_engine.group_queue import bits_of
 from ecg_engine.ranking import doubt, expected_severity, label_quality
 
 REASON_TITLES: Mapping[str, str] = MappingProxyType(
@@ -23,7 +24,9 @@ REASON_TITLES: Mapping[str, str] = MappingProxyType(
         "confidence": "Unsure of the class",
         "noise": "Perhaps noise",
         "similarity": "Unlike known shapes",
+        "pattern": "Unlike anything the model knows",
         "unknown": "Strip without a label",
+        "group": "Groups of look-alike beats",
         "ectopic": "Flagged as noise, looks ectopic",
         "disagree": "Strip and beats disagree",
         "unsure": "Left for a second reader",
@@ -31,8 +34,9 @@ REASON_TITLES: Mapping[str, str] = MappingProxyType(
 )
 """Every reason for which an item stands in the queue, as a reader would name it.
 
-The first three are the prediction's (``review_reason``), the fourth its Unknown/Review strips; the others come from
-:mod:`ecg_engine.suspects` and from readers.
+The first four are the prediction's (``review_reason``), the fifth its Unknown/Review strips, the sixth the groups of a
+run of the arrhythmia profile (:mod:`ecg_engine.group_queue`); the others come from :mod:`ecg_engine.suspects`,
+:mod:`ecg_engine.contradictions` and from readers.
 """
 
 
@@ -59,6 +63,11 @@ ORDERS: Mapping[str, Order] = MappingProxyType(
             "Most uncertain first",
             "Those furthest beyond a limit come first: what the model learns most from.",
             ("-doubt",),
+        ),
+        "gain": Order(
+            "Most gained by one key first",
+            "Large groups of look-alike beats that are in doubt come first: one answer labels all of a group.",
+            ("-gain",),
         ),
         "typical": Order(
             "Most typical first",
@@ -106,8 +115,9 @@ def order_of(items: pd.DataFrame, order: str) -> NDArray[np.int64]:
     ----------
     items : DataFrame
         Those columns that the order sorts by, and :data:`AS_READ`: doubt (0 to 1, :func:`~ecg_engine.ranking.doubt`),
-        distance (from the prototype, 0 upwards), quality (0 to 1, :func:`~ecg_engine.ranking.label_quality`), severity
-        (0 to 1), confidence, suggestion (label id, NaN for none), patient_order (:func:`patient_order`).
+        gain (bits times the root of the beats that an answer speaks of, :mod:`ecg_engine.group_queue`), distance (from
+        the prototype, 0 upwards), quality (0 to 1, :func:`~ecg_engine.ranking.label_quality`), severity (0 to 1),
+        confidence, suggestion (label id, NaN for none), patient_order (:func:`patient_order`).
     order : str
         A name in :data:`ORDERS`.
 
@@ -184,11 +194,13 @@ def _as_items(beats: pd.DataFrame, config: PredictConfig) -> pd.DataFrame:
     sure = beats["pred_conf"].to_numpy(dtype=float, na_value=np.nan)
     noise = beats["noise_prob"].to_numpy(dtype=float, na_value=np.nan)
     given = beats["record_label"].to_numpy() if "record_label" in beats else raw
+    doubts = doubt(beats, config)
     return pd.DataFrame(
         {
             "source_row": beats["source_row"].to_numpy(),
             "beat_global_id": beats["beat_global_id"].to_numpy(),
-            "doubt": doubt(beats, config),
+            "doubt": doubts,
+            "gain": np.fmax(doubts, bits_of(beats)),
             "distance": 1.0 - beats["max_proto_sim"].to_numpy(dtype=float, na_value=np.nan),
             "quality": label_quality(given, raw, sure, noise),
             "severity": expected_severity(raw, sure),
@@ -200,9 +212,9 @@ def _as_items(beats: pd.DataFrame, config: PredictConfig) -> pd.DataFrame:
 
 
 FIGURES: Mapping[str, str] = MappingProxyType(
-    {"confidence": "pred_conf", "noise": "noise_prob", "similarity": "max_proto_sim"}
+    {"confidence": "pred_conf", "noise": "noise_prob", "similarity": "max_proto_sim", "pattern": "known_share"}
 )
-"""The column of a prediction that each of its reasons speaks of."""
+"""The column of a prediction that each of its reasons speaks of; the last one only in the arrhythmia profile."""
 
 
 def sentence(reason: str, figure: float, config: PredictConfig) -> str:
@@ -211,9 +223,19 @@ def sentence(reason: str, figure: float, config: PredictConfig) -> str:
         return f"The model is only {figure:.0%} sure of the class; {config.min_class_conf:.0%} is asked for."
     if reason == "noise":
         return f"It may be noise, the model says with {figure:.0%}; {config.max_noise_prob:.0%} is the limit."
+    if reason == "pattern":
+        return f"Its strip is {stranger(figure)}; beyond {1.0 - config.min_known_share:.0%} it goes to review."
     return (
         f"It is like no shape that the model knows: similarity {figure:.2f}, {config.min_proto_sim:.2f} is asked for."
     )
+
+
+def stranger(known_share: float) -> str:
+    """How strange a strip is: "stranger than 99.5 % of the strips that the model learned from"."""
+    if known_share <= 0:
+        return "stranger than all strips that the model learned from"
+    share = min(100.0 * (1.0 - known_share), 99.9)
+    return f"stranger than {share:.1f} % of the strips that the model learned from"
 
 
 def why_in_words(beat: Mapping[Any, Any], config: PredictConfig) -> list[str]:

@@ -26,7 +26,7 @@ from state.queue_standing import Standing, standing
 
 COLUMNS = (
     *("key", "kind", "place", "row", "reasons", "why", "suggestion", "confidence", "noise", "similarity"),
-    *("blind", "position", "label", "patient"),
+    *("blind", "position", "label", "patient", "group", "findings"),
 )
 _UNSURE, _DISAGREE = REASONS.index("unsure"), REASONS.index("disagree")
 
@@ -72,8 +72,9 @@ def queue_items(
     """The open items of a reader's queue, in an order; one item a target, however many reasons it has.
 
     An item is settled, and so left out, once any reader said what it is: a label, noise or an accepted suggestion of
-    the beat itself; a label of the strip itself. A beat whose R-peak was deleted is no item. What a reader marked as
-    unsure leaves her queue and stands, blind, in everybody else's until one of them has settled it.
+    the beat itself, or a word on its group; a label of the strip itself; a word on the group or on each of its beats. A
+    beat whose R-peak was deleted is no item. What a reader marked as unsure leaves her queue and stands, blind, in
+    everybody else's until one of them has settled it.
 
     Parameters
     ----------
@@ -105,10 +106,11 @@ def queue_items(
     Returns
     -------
     DataFrame
-        key (target: what is leased), kind ("beat" or "strip"), place (the strip's place in the run), row (the beat's
-        row in the run, -1 for a strip), reasons (tuple of names), why (tuple of sentences, one a reason), suggestion
-        (label id, -99 for none), confidence, noise, similarity (NaN where the model does not say), blind, position
-        (0 to m - 1), label (what the filter goes by), patient (text).
+        key (target: what is leased), kind ("beat", "strip" or "group"), place (the strip's place in the run), row (the
+        beat's row in the run, -1 for a strip; a group's the member that it is shown at), reasons (tuple of names), why
+        (tuple of sentences, one a reason), suggestion (label id, -99 for none), confidence, noise, similarity (NaN
+        where the model does not say), blind, position (0 to m - 1), label (what the filter goes by), patient (text),
+        group (its number, -1 for a beat or a strip), findings (what the rules read on a strip, "" for nothing).
 
     Raises
     ------
@@ -191,19 +193,23 @@ def _kept(
 
 def _sorted_by(now: Standing, chosen: NDArray[np.int64]) -> pd.DataFrame:
     """The columns that orders sort by, see :func:`ecg_engine.queue.order_of`."""
-    of = {name: values[chosen] for name, values in now.items.columns.items() if name not in ("key", "patient")}
+    of = {
+        name: values[chosen] for name, values in now.items.columns.items() if name not in ("key", "patient", "findings")
+    }
     has, suspicion = now.items.has[chosen], of["suspicion"]
     suggestion = np.where(of["suggestion"] == UNKNOWN, np.nan, of["suggestion"])
     quality = label_quality(now.given[chosen], suggestion, of["confidence"], of["noise"])
     sure = np.where(np.isnan(of["confidence"]), suspicion, of["confidence"])
     severity = expected_severity(of["suggestion"], sure)
     disagrees = has[:, _DISAGREE]
+    doubts = np.where(has[:, _UNSURE], 1.0, of["doubt"])
     at_stake = np.where(disagrees, np.nan_to_num(severity_of(now.given[chosen])), 0.0)
     return pd.DataFrame(
         {
             "source_row": of["source_row"],
             "beat_global_id": of["beat_global_id"],
-            "doubt": np.where(has[:, _UNSURE], 1.0, of["doubt"]),
+            "doubt": doubts,
+            "gain": np.fmax(doubts, of["bits"]) * np.sqrt(of["beats"]),
             "distance": of["distance"],
             "quality": np.fmin(quality, 1.0 - suspicion),
             "severity": np.maximum(severity, at_stake),
@@ -225,7 +231,7 @@ def _table(now: Standing, chosen: NDArray[np.int64]) -> pd.DataFrame:
         sentences[where] = np.frompyfunc(lambda *said: said, len(bits), 1)(*(why[where, bit] for bit in bits))
     columns = {
         "key": of["key"],
-        "kind": np.where(of["strip"], "strip", "beat").astype(object),
+        "kind": np.where(of["strip"], "strip", np.where(of["group"] >= 0, "group", "beat")).astype(object),
         "place": of["place"],
         "row": of["row"],
         "reasons": reasons,
@@ -235,5 +241,7 @@ def _table(now: Standing, chosen: NDArray[np.int64]) -> pd.DataFrame:
         "position": np.arange(len(chosen)),
         "label": now.shown[chosen],
         "patient": of["patient"],
+        "group": of["group"],
+        "findings": of["findings"],
     }
     return pd.DataFrame(columns, columns=list(COLUMNS))

@@ -16,8 +16,9 @@ from ecg_engine.preprocess import Run
 from ecg_engine.suspects import Suspects, suspects
 from state.anchors import BeatIndex
 from state.effective import Effective
-from state.item_words import Words, said_of_items
+from state.item_words import Said, Words, said_of_items
 from state.queue_candidates import REASONS, Candidates, Items, added_items, beat_items, noise_reasons
+from state.queue_groups import settle_groups
 from state.targets import STRIP, beat_target
 
 _UNSURE, _ECTOPIC, _DISAGREE = (REASONS.index(name) for name in ("unsure", "ectopic", "disagree"))
@@ -67,14 +68,15 @@ def standing(run: Run, index: BeatIndex, effective: Effective, candidates: Candi
         Whose queue it is.
     """
     said = said_of_items(index, effective)
-    blind_places = _blind_places(index, effective, said.beats, said.strips, reader)
+    blind_places = _blind_places(index, effective, said, candidates.items, reader)
     strip_labels = _strip_labels(index, said.strips)
     labels = np.where(blind_places, index.strip_labels, strip_labels).astype(np.int32)
     found = _suspects(run, index, candidates, labels)
-    items, words = _with_more(run, index, effective, candidates, found, said.beats, said.strips)
+    items, words = _with_more(run, index, effective, candidates, found, said)
+    done = settle_groups(run, index, effective, items, said.beats)
     _disagreements(items, _contradicted(index, effective, candidates, blind_places))
 
-    strip, row, place = (items.columns[name] for name in ("strip", "row", "place"))
+    strip, row, place, group = (items.columns[name] for name in ("strip", "row", "place", "group"))
     m = len(items)
     settled, blind, hers = (np.zeros(m, dtype=bool) for _ in range(3))
     for number, word in words.items():
@@ -84,13 +86,17 @@ def standing(run: Run, index: BeatIndex, effective: Effective, candidates: Candi
         blind[number], hers[number] = waits and reader not in word.unsure, waits and reader in word.unsure
         if word.unsure:
             items.why[number, _UNSURE] = _unsure_in_words(word, reader)
-    of_run = row >= 0
+    of_run = (row >= 0) & (group < 0)
     settled[of_run] |= effective.deleted[row[of_run]]
+    # A word on the group was said of each of its beats, but does not take the place of the second reader's.
+    settled[of_run] |= effective.by_group[row[of_run]] & ~(blind | hers)[of_run]
+    settled |= done & ~(blind | hers)
     # What a reader freed by a word on the prototype is flagged no more; what she freed itself is settled, or does not
     # show to a second reader.
     free = of_run & (effective.noise_flags[row] == 0) & ~settled & ~blind
     items.has[free, _ECTOPIC] = False
     items.columns["key"] = _keys(run, index, effective, items)
+    of_run = row >= 0
 
     from_file = np.where(strip, index.strip_labels[place], index.file_labels[row]).astype(np.int64)
     by_now = np.where(strip, strip_labels[place], effective.labels[row])
@@ -138,14 +144,15 @@ def _strip_labels(index: BeatIndex, said: dict[int, Words]) -> NDArray[np.int32]
     return labels
 
 
-def _blind_places(
-    index: BeatIndex, effective: Effective, beats: dict[int, Words], strips: dict[int, Words], reader: str
-) -> NDArray[np.bool_]:
+def _blind_places(index: BeatIndex, effective: Effective, said: Said, items: Items, reader: str) -> NDArray[np.bool_]:
     """Strips that hold a blind item: what the first reader said on them must not show."""
     found = np.zeros(len(index.hashes), dtype=bool)
-    for place, word in strips.items():
+    for place, word in said.strips.items():
         found[place] |= word.waits and reader not in word.unsure
-    for row, word in beats.items():
+    for group, word in said.groups.items():
+        if word.waits and reader not in word.unsure:
+            found[items.columns["place"][items.columns["group"] == group]] = True
+    for row, word in said.beats.items():
         if word.waits and reader not in word.unsure:
             inside = row < len(index)
             found[index.strip_of_beat[row] if inside else effective.peaks.extra[row - len(index)].place] = True
@@ -158,11 +165,11 @@ def _with_more(
     effective: Effective,
     candidates: Candidates,
     found: Suspects,
-    beats: dict[int, Words],
-    strips: dict[int, Words],
+    said: Said,
 ) -> tuple[Items, dict[int, Words]]:
     """Candidates, suspects, and beats that somebody is unsure of, free to be changed; what was said, by item."""
     n, base, known = len(index), candidates.items, candidates.item_of_row
+    beats = said.beats
     unsure = {row for row, word in beats.items() if word.unsure and row < n and known[row] < 0}
     rows = np.array(sorted(unsure.union(found.rows[known[found.rows] < 0].tolist())), dtype=np.int64)
     item_of = known.copy()
@@ -181,13 +188,15 @@ def _with_more(
         items.why.copy(),
     )
     _suspected(items, item_of[found.rows], found)
-    words = dict(strips)
+    words = dict(said.strips)
     words |= {int(item_of[row]): word for row, word in beats.items() if row < n and item_of[row] >= 0}
+    of_groups = items.columns["group"].tolist()
+    words |= {item: said.groups[group] for item, group in enumerate(of_groups) if group in said.groups}
     words |= {len(base) + len(rows) + number: beats[row] for number, (row, _) in enumerate(added)}
     return items, words
 
 
-_CHANGED = ("suggestion", "suspicion", "doubt")
+_CHANGED = ("suggestion", "suspicion", "doubt", "row", "place", "source_row", "beat_global_id")
 
 
 def _suspected(items: Items, where: NDArray[np.int64], found: Suspects) -> None:
@@ -243,7 +252,9 @@ def _keys(run: Run, index: BeatIndex, effective: Effective, items: Items) -> NDA
     keys, row = items.columns["key"], items.columns["row"]
     if effective.anchor_ms is index.first_ms or run.strips is None:
         return keys
-    changed = np.flatnonzero((row >= 0) & (effective.anchor_ms[row] != index.first_ms[row]))
+    changed = np.flatnonzero(
+        (row >= 0) & (items.columns["group"] < 0) & (effective.anchor_ms[row] != index.first_ms[row])
+    )
     keys = keys.copy() if len(changed) else keys
     for number in changed.tolist():
         name = str(run.strips.strip_hash[items.columns["place"][number]])

@@ -13,7 +13,8 @@ const ACCENT = "#058dd1";
 const MEDIAN = "#0f8f80";
 const SERIES = ["#b17d05", "#b14fc8"];
 const SOURCES = {
-  beat: "decided on this beat", prototype: "decided on its prototype", model: "a suggestion accepted", strip: "the strip's label",
+  beat: "decided on this beat", group: "decided on its group", prototype: "decided on its prototype", model: "a suggestion accepted",
+  strip: "the strip's label",
 };
 const PEAKS = { added: "R-peak added by hand", moved: "R-peak moved by hand" };
 const DASHES = [[7, 3], [2, 3]];

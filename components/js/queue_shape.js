@@ -1,5 +1,5 @@
 // The beat of an item over the template of what it is suggested to be and the prototypes nearest to it; below, what
-// differs from the template.
+// differs from the template. The beat that a group is shown at lies among others of the group instead.
 import { curveNames, curvesIn } from "./beat_curves.js";
 import { cutBeat, difference, nearestShapes } from "./beat_shapes.js";
 import { isDark } from "./paper.js";
@@ -10,14 +10,29 @@ const TALL_PX = 156;
 const NEAR = 2;
 const ACCENT = "#058dd1";
 const SERIES = ["#b17d05", "#b14fc8"];
+const GROUP = "#8a8f98";
 const DASHES = [[7, 3], [2, 3]];
 
-const compare = (wave, label, shapes, look) => {
+// A wave of which every step-th sample is known, at as many places as another.
+const stretched = ({ wave, step }, count) => Float32Array.from({ length: count }, (_, at) => {
+  const place = Math.min(at / step, wave.length - 1);
+  const left = Math.floor(place);
+  return wave[left] + (place - left) * ((wave[left + 1] ?? wave[left]) - wave[left]);
+});
+
+const compare = (wave, label, shapes, look, group) => {
   const template = shapes.find((one) => one.kind === "template" && one.label === label) || null;
   const name = labelLook(look, label).name;
   const lines = [];
   if (template) {
     lines.push({ name: `template of ${name}`, wave: template.wave, colour: labelLook(look, label).colour, dash: [], wide: 6, alpha: 0.32 });
+  }
+  if (group) {
+    group.alike.forEach((one, at) => {
+      const name = at ? "" : `${group.alike.length} of ${group.count.toLocaleString("en")} in the group`;
+      lines.push({ name, wave: stretched(one, wave.length), colour: GROUP, dash: [], wide: 1, alpha: 0.4 });
+    });
+    return { template: null, lines };
   }
   nearestShapes(wave, shapes.filter((one) => one.kind === "prototype"), NEAR).forEach(({ shape, similarity }, at) => {
     const kind = labelLook(look, shape.label).name;
@@ -26,7 +41,7 @@ const compare = (wave, label, shapes, look) => {
   return { template, lines };
 };
 
-/** Put the picture into an element. Returns {draw(strip, beat, label, shapes, window)}: without a beat it is empty. */
+/** Put the picture into an element. Returns {draw(strip, beat, label, shapes, window, group)}: without a beat it is empty. */
 export const createShape = (holder, look) => {
   const canvas = element("canvas");
   canvas.setAttribute("role", "img");
@@ -71,21 +86,21 @@ export const createShape = (holder, look) => {
   };
 
   const tell = (lines, left, name) => {
-    const parts = [{ name: "this beat", colour: ACCENT, dash: [], wide: 2.2 }, ...lines];
+    const parts = [{ name: "this beat", colour: ACCENT, dash: [], wide: 2.2 }, ...lines.filter((one) => one.name)];
     legend.replaceChildren(...curveNames(parts));
     if (left) legend.append(element("span", "", `below: difference from the template, rms ${left.rms.toFixed(2)} SD`));
     else if (name) legend.append(element("span", "", `no template of ${name} in this run`));
   };
 
-  const draw = (strip, beat, label, shapes, window) => {
+  const draw = (strip, beat, label, shapes, window, group = null) => {
     const wave = beat && strip ? cutBeat(strip, beat, window) : null;
     holder.classList.toggle("none", !wave);
     if (!wave) return;
-    const { template, lines } = compare(wave, label, shapes, look);
+    const { template, lines } = compare(wave, label, shapes, look, group);
     const left = template ? difference(wave, template.wave) : null;
     paint(wave, lines, left, window);
-    tell(lines, left, shapes.length ? labelLook(look, label).name : "");
-    const words = lines.map((one) => one.name).join(", ") || "nothing yet";
+    tell(lines, left, shapes.length && !group ? labelLook(look, label).name : "");
+    const words = lines.map((one) => one.name).filter(Boolean).join(", ") || "nothing yet";
     canvas.setAttribute("aria-label", `The beat over ${words}${left ? `; it differs from the template by ${left.rms.toFixed(2)} SD` : ""}`);
   };
   return { draw };

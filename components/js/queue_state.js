@@ -6,6 +6,10 @@ const PACE_MS = 10 * 60_000; // pace is over this much of the time before now
 const PACE_LEAST = 3;
 const STRIPS_KEPT = 400;
 
+// Waves of a group's members, one after the other in a trace: [{wave, step}], where a step is that many samples of the strip.
+const wavesIn = (trace, { each, step }) => Array.from({ length: Math.floor(trace.length / each) },
+  (_, at) => ({ wave: trace.slice(at * each, (at + 1) * each), step }));
+
 export class Queue {
   constructor() {
     this.items = []; // in order of position
@@ -28,6 +32,7 @@ export class Queue {
     let fresh = 0;
     for (const item of header.items || []) {
       const known = this.byKey.get(item.key);
+      if (item.waves) item.alike = wavesIn(frame.trace(item.waves), item.waves);
       if (known) {
         Object.assign(known, item, { position: known.position });
         // Settled here, and open again at the server: undone elsewhere, or in another tab.
@@ -39,16 +44,20 @@ export class Queue {
       }
     }
     if (fresh) this.items.sort((a, b) => a.position - b.position || (a.key < b.key ? -1 : 1));
-    for (const [hash, strip] of Object.entries(header.strips || {})) {
-      this.strips.delete(hash);
-      this.strips.set(hash, { header: strip, frame, version: header.version });
-    }
+    this.takeStrips(frame);
     this.forget();
     this.count(header.total, header.left, header.version);
     this.asked += 1;
     this.more = (header.items || []).length >= PAGE;
     if (!this.current) this.at = this.firstOpen()?.key ?? null;
     return fresh;
+  }
+
+  takeStrips(frame) {
+    for (const [hash, strip] of Object.entries(frame.header.strips || {})) {
+      this.strips.delete(hash);
+      this.strips.set(hash, { header: strip, frame, version: frame.header.version });
+    }
   }
 
   /** Items from an earlier visit that the server no longer gives us are gone: settled or taken by others meanwhile. */
@@ -128,14 +137,28 @@ export class Queue {
     const undone = new Set(decisions.map((made) => made.undoes).filter(Boolean));
     let inHand = false;
     for (const made of decisions) {
-      const item = this.byKey.get(made.target);
-      if (!item || this.settled(item.key) || made.undoes || undone.has(made.id) || made.new === null) continue;
-      const settles = item.kind === "strip" ? ["label", "unsure"] : ["label", "noise", "refined", "unsure"];
-      if (!settles.includes(made.field)) continue;
-      this.steps.set(item.key, { decisions: [made], words: "", kept: made.kept });
-      inHand ||= item.key === this.at;
+      if (made.undoes || undone.has(made.id) || made.new === null) continue;
+      for (const item of this.about(made)) {
+        const settles = item.kind === "strip" ? ["label", "unsure"] : ["label", "noise", "refined", "unsure"];
+        if (this.settled(item.key) || !settles.includes(made.field)) continue;
+        this.steps.set(item.key, { decisions: [made], words: "", kept: made.kept });
+        inHand ||= item.key === this.at;
+      }
     }
     if (inHand) this.at = this.next()?.key ?? null;
+  }
+
+  /** The items that a decision speaks of: its target's and, where it is a verdict on a group, those of its beats. */
+  about(made) {
+    const item = this.byKey.get(made.target);
+    const members = made.field === "unsure" ? null : made.payload?.members;
+    return [...(item ? [item] : []), ...(members ? this.among(members) : [])];
+  }
+
+  /** Items of beats that are among some members: {strip hash: [anchor in ms]}. */
+  among(members) {
+    return this.items.filter((item) => item.kind === "beat"
+      && members[item.strip]?.includes(Number(item.key.split(":")[2])));
   }
 
   /** Open again what some decisions settled. Returns the keys. */

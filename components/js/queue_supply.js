@@ -8,7 +8,7 @@ const POLL = 10_000; // where all that is left is in other hands
 export class Supply {
   /** `changed()` is called when something came in; `lost(count)` when others hold items that were here. */
   constructor({ changed, lost }) {
-    Object.assign(this, { changed, lost, queue: null, busy: false, anew: false, known: () => {}, error: "", shapes: { run: "", list: [] } });
+    Object.assign(this, { changed, lost, queue: null, busy: false, anew: false, known: () => {}, error: "", shapes: { run: "", list: [] }, old: new Map(), again: "" });
     this.beat = setInterval(() => this.renew(), RENEW);
     this.poll = setInterval(() => {
       if (!this.queue || this.queue.more || this.queue.open().length) return;
@@ -74,6 +74,42 @@ export class Supply {
       const count = queue.lost([...held, ...this.held().filter((key) => !asked.has(key))]);
       if (count && queue === this.queue) this.lost(count);
     } catch { /* the next one may go through */ }
+  }
+
+  /** Strips that show a word on a group which is undone now: what held before on each of its beats only the server knows. */
+  readAgain(step, undos) {
+    step.forEach((made, at) => {
+      if (!made.target.startsWith("group:") || !this.queue) return;
+      const members = made.payload?.members || this.queue.byKey.get(made.target)?.members;
+      if (!members) this.again = undos[at].id; // which strips it is about is not known here
+      for (const hash of Object.keys(members || {})) {
+        const entry = this.queue.strips.get(hash);
+        const shows = entry && (!Number.isFinite(made.kept) || made.kept <= entry.version);
+        if (shows) this.old.set(hash, undos[at].id);
+      }
+    });
+  }
+
+  /** Fetch what waited for these decisions to be kept. */
+  async kept(ids) {
+    const { queue, channel, ask } = this;
+    const there = new Set(ids);
+    if (there.has(this.again)) {
+      Object.assign(this, { again: "", anew: true });
+      this.fetch();
+    }
+    const hashes = [...this.old].filter(([, id]) => there.has(id)).map(([hash]) => hash);
+    if (!queue || !hashes.length) return;
+    hashes.forEach((hash) => this.old.delete(hash));
+    const blind = new Set(queue.items.filter((item) => item.blind).map((item) => item.strip)); // these show own words alone
+    const places = hashes.filter((hash) => !blind.has(hash)).map((hash) => queue.strips.get(hash)?.header.place).filter(Number.isFinite);
+    for (let at = 0; at < places.length; at += PAGE) {
+      try {
+        const frame = await channel.fetchFrame("strips", { run: ask.run, strips: places.slice(at, at + PAGE) });
+        queue.takeStrips(frame);
+        if (queue === this.queue) this.changed(false);
+      } catch { /* they come anew when the queue is opened again */ }
+    }
   }
 
   // At once: a page that goes does not wait for anything.

@@ -7,7 +7,7 @@ import { countsOf } from "./reader_state.js";
 
 const NOISE = -1;
 const METERS = [["confidence", "Confidence"], ["noise", "Noise"], ["similarity", "Similarity"]];
-const SOURCES = { beat: "decided on this beat", prototype: "decided on its prototype", model: "a suggestion accepted", strip: "the strip's label" };
+const SOURCES = { beat: "decided on this beat", group: "decided on its group", prototype: "decided on its prototype", model: "a suggestion accepted", strip: "the strip's label" };
 
 const percent = (value) => `${Math.round(value * 100)} %`;
 const number = (value) => Math.round(value).toLocaleString("en");
@@ -27,15 +27,19 @@ const createMeters = (holder) => {
     bar.append(fill, tick);
     const [value, rule] = [element("span", "value"), element("span", "rule")];
     holder.append(element("span", "name", title), bar, value, rule);
-    return { name, bar, fill, tick, value, rule };
+    return { name, all: [...holder.children].slice(-4), bar, fill, tick, value, rule };
   });
   return (item, limits) => {
     holder.hidden = !limits || item.suggestion === null;
     if (holder.hidden) return;
-    for (const { name, bar, fill, tick, value, rule } of rows) {
+    for (const { name, all, bar, fill, tick, value, rule } of rows) {
       const now = item[name];
       const known = now !== null && now !== undefined;
-      const bad = item.reasons.includes(name);
+      // What a model does not test at all, or not on groups, takes no room.
+      const absent = !Number.isFinite(limits[name]) || (item.kind === "group" && !known);
+      all.forEach((part) => { part.hidden = absent; });
+      if (absent) continue;
+      const bad = item.kind === "group" ? now < limits[name] : item.reasons.includes(name);
       const shown = name === "similarity" ? (v) => v.toFixed(2) : percent;
       bar.classList.toggle("unknown", !known);
       bar.classList.toggle("bad", bad);
@@ -50,6 +54,8 @@ const createMeters = (holder) => {
 
 const createLabels = (look, does) => {
   const holder = element("div", "labels");
+  const whose = element("b", "whose");
+  holder.append(whose);
   holder.setAttribute("role", "group");
   holder.setAttribute("aria-label", "Labels");
   const buttons = look.labels.filter((one) => one.key).map((one) => {
@@ -61,14 +67,14 @@ const createLabels = (look, does) => {
     holder.append(made);
     return [one.id, made];
   });
-  return { holder, set: (now) => buttons.forEach(([id, made]) => made.setAttribute("aria-pressed", String(id === now))) };
+  return { holder, whose, set: (now) => buttons.forEach(([id, made]) => made.setAttribute("aria-pressed", String(id === now))) };
 };
 
-const factsOf = (strip) => {
+const factsOf = (strip, findings) => {
   const { beats, noise, rate } = countsOf(strip);
   if (!beats) return "No beat was found on this strip.";
   const spoiled = noise ? `, ${noise === beats ? "all" : noise} of them flagged as noise` : "";
-  return `${plural(beats, "beat")}${spoiled}${Number.isNaN(rate) ? "" : `; ${Math.round(rate)} a minute on average`}.`;
+  return `${plural(beats, "beat")}${spoiled}${Number.isNaN(rate) ? "" : `; ${Math.round(rate)} a minute on average`}.${findings ? ` The rules read: ${findings}.` : ""}`;
 };
 
 const createNote = (key, does) => {
@@ -85,6 +91,17 @@ const createNote = (key, does) => {
   };
   note.onblur = () => { note.value = note.dataset.kept || ""; };
   return note;
+};
+
+// The other beats of the group on the strip: a line below each, so that it is plain what a key speaks of.
+const markOthers = (context, geometry, strip, item, beat) => {
+  const anchors = item.kind === "group" ? item.members[strip.hash] || [] : [];
+  context.fillStyle = "#058dd1";
+  for (const one of strip.beats) {
+    if (one === beat || !anchors.includes(one.anchor)) continue;
+    const [left, right] = [geometry.x(one.time - 120), geometry.x(one.time + 120)];
+    context.fillRect(left, geometry.bottom - 3 * geometry.dpr, right - left, 3 * geometry.dpr);
+  }
 };
 
 /** Build the queue in an element. `does`: name of an action → what it does. Returns {show, progress, wait, say, paper}. */
@@ -163,15 +180,18 @@ export const createView = (root, look, does) => {
     badge.textContent = look1 ? look1.letter : "?";
     badge.style.setProperty("--mark", look1 ? look1.colour : "currentColor");
     const strip = item.kind === "strip";
-    who.textContent = look1 ? `${(item.confidence !== null && data.model) || "The run"} suggests` : item.blind ? "A second reader's" : strip ? "A whole strip" : "No suggestion";
-    name.textContent = look1 ? look1.name : strip ? "Label the strip" : "Label the beat";
+    const all = item.kind === "group" ? number(item.count) : "";
+    who.textContent = look1 ? `${(item.confidence !== null && data.model) || "The run"} suggests` : item.blind ? "A second reader's" : strip ? "A whole strip" : all ? "Beats that look alike" : "No suggestion";
+    name.textContent = look1 ? look1.name : strip ? "Label the strip" : all ? "Label the group" : "Label the beat";
+    labels.whose.textContent = all ? `Label all ${all}: one key, one decision` : strip ? "Label the strip" : "Label the beat";
+    labels.whose.classList.toggle("all", Boolean(all));
     showMeters(item, strip || item.confidence === null ? null : data.limits);
     why.replaceChildren(...item.why.map((sentence) => element("li", "", sentence)));
-    acceptWords.textContent = look1 ? `Accept ${look1.name}` : "Accept";
+    acceptWords.textContent = look1 ? `Accept ${look1.name}${all ? ` for all ${all}` : ""}` : "Accept";
     accept.disabled = !look1;
   };
 
-  const tellNow = (item, strip, beat, done) => {
+  const tellNow = (item, strip, beat, done, written) => {
     const about = beat || strip;
     const label = beat && beat.noise ? NOISE : about?.label;
     const known = Number.isFinite(label) ? labelLook(look, label).name : "–";
@@ -179,17 +199,18 @@ export const createView = (root, look, does) => {
     const source = flagged ? "flagged by preprocessing" : beat ? SOURCES[beat.source] || "" : strip?.decided ? "decided on the strip" : "as in the file";
     const settled = done ? "settled here" : "";
     const text = item.blind && !done ? "Not shown: you are the second reader." : [known, source, settled].filter(Boolean).join(", ");
-    now.replaceChildren(element("span", "quiet", "Now: "), element("b", "", text));
+    now.replaceChildren(element("span", "quiet", item.kind === "group" ? "This one now: " : "Now: "), element("b", "", text));
     labels.set(item.blind && !done ? undefined : label);
-    valid.disabled = seed.disabled = !beat;
+    seed.disabled = !beat;
+    valid.disabled = !beat || item.kind === "group";
     seed.setAttribute("aria-pressed", String(Boolean(beat && beat.seed !== null && beat.seed !== undefined)));
-    unsure.setAttribute("aria-pressed", String(Boolean(about?.unsure) && !item.blind));
-    if (root.getRootNode().activeElement !== note) note.value = about?.note || "";
-    note.dataset.kept = about?.note || "";
+    unsure.setAttribute("aria-pressed", String(Boolean(about?.unsure) && !item.blind && item.kind !== "group"));
+    if (root.getRootNode().activeElement !== note) note.value = written;
+    note.dataset.kept = written;
   };
 
-  /** Show one item: {item, strip, beat, alike, settled, first, known, ready, data}. */
-  const show = ({ item, strip, beat, alike: count, settled, first, known, ready, data }) => {
+  /** Show one item: {item, strip, beat, alike, settled, first, known, note, ready, data}. */
+  const show = ({ item, strip, beat, alike: count, settled, first, known, note: written, ready, data }) => {
     root.classList.remove("nothing");
     root.dataset.item = item.key;
     root.dataset.kind = item.kind;
@@ -197,16 +218,19 @@ export const createView = (root, look, does) => {
     alike.disabled = count < 2;
     alikeWords.textContent = count < 2 ? "All alike on this strip" : `All ${count} alike on this strip`;
     back.disabled = first;
-    tellNow(item, strip, beat, settled);
+    tellNow(item, strip, beat, settled, written);
     root.classList.toggle("waiting", !strip || !ready);
-    facts.textContent = strip && item.kind === "strip" ? factsOf(strip) : "";
+    facts.textContent = item.kind === "group" ? `${plural(item.count, "beat")} on ${plural(item.strips, "strip")}.`
+      : strip && item.kind === "strip" ? factsOf(strip, item.findings) : "";
     if (strip) {
       const at = beat ? strip.beats.indexOf(beat) : -1;
-      const here = beat ? `beat ${at + 1} of ${strip.beats.length}` : "the whole strip";
+      const alone = item.kind === "group" ? `, 1 of ${number(item.count)} alike` : "";
+      const here = beat ? `beat ${at + 1} of ${strip.beats.length}${alone}` : "the whole strip";
       const view = { ...data.paper, selected: at, title: `${titleOf(strip, look)} · ${here}` };
       paper.draw(strip, view);
       const label = item.suggestion ?? (beat ? beat.label : null);
-      shapes.draw(strip, beat, label, known, data.paper.window);
+      shapes.draw(strip, beat, label, known, data.paper.window, item.kind === "group" ? item : null);
+      paper.overlay((context, geometry) => markOthers(context, geometry, strip, item, beat));
     }
   };
 

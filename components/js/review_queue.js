@@ -3,7 +3,7 @@
 import { openChannel } from "./channel.js";
 import { onTheWay, pageAtRest } from "./page_at_rest.js";
 import { stripOf } from "./paper.js";
-import { accept, beatOf, label, labelName, laidOver, lastStep, noise, note, seed, unsure } from "./queue_answers.js";
+import { accept, beatOf, label, labelName, laidOver, lastStep, noise, note, noteOf, seed, unsure } from "./queue_answers.js";
 import { queueFor } from "./queue_state.js";
 import { Supply } from "./queue_supply.js";
 import { createView } from "./queue_view.js";
@@ -61,7 +61,7 @@ class Desk {
     this.off.forEach((off) => off());
     this.channel = channel;
     this.off = [
-      channel.on("kept", ({ ids, version }) => { this.queue?.kept(ids, version); this.rest(); this.tell(); }),
+      channel.on("kept", ({ ids, version }) => { this.queue?.kept(ids, version); this.supply.kept(ids); this.rest(); this.tell(); }),
       channel.on("waiting", () => this.tell()),
       channel.on("trouble", () => this.tell()),
       channel.on("adopted", ({ decisions }) => { this.queue?.said(decisions); this.rest(); this.draw(); }),
@@ -114,13 +114,14 @@ class Desk {
       },
       acceptStrip: () => this.acceptStrip(),
       valid: () => {
-        if (this.inHand().item?.kind === "strip") { this.say("A whole strip: give it a label."); return; }
+        const { kind } = this.inHand().item || {};
+        if (kind === "strip" || kind === "group") { this.say(`A whole ${kind}: give it a label.`); return; }
         settling((item, strip) => noise(item, strip, 0, reason()), done("no noise"))();
       },
       unsure: settling((item) => unsure(item, reason()), done("left for a second reader")),
       seed: () => this.mark((item, strip) => seed(item, strip, this.look, reason()), (made) =>
         (made.new ? `is a seed for ${made.new}` : "is no seed any more"), "Label it first: a seed stands for a label."),
-      note: (text) => this.mark((item, strip) => note(item, strip, text, reason()), (made) => (made.new ? "has a note" : "has no note")),
+      note: (text) => this.mark((item, strip) => note(item, strip, text, reason(), this.noteOf(item, strip)), (made) => (made.new ? "has a note" : "has no note")),
       write: () => { if (this.inHand().item) { this.view.note.focus(); this.view.note.select(); } },
       skip: () => {
         const following = this.queue.after();
@@ -139,7 +140,8 @@ class Desk {
 
   settle(items, decisions, words) {
     const made = this.channel.decideAll(decisions);
-    this.queue.settle(items.map((item) => item.key), made, words);
+    const all = [...new Set([...items, ...made.flatMap((one) => this.queue.about(one))])];
+    this.queue.settle(all.map((item) => item.key), made, words);
     this.say(`Kept. ${words}. Undo with ${this.look.keys.undo}.`);
     this.moved();
   }
@@ -169,7 +171,8 @@ class Desk {
   undo() {
     const step = lastStep(this.channel.log, this.data.steps || [], this.data.channel.version);
     if (!step) { this.say("There is nothing of yours to undo."); return; }
-    this.channel.undo(step);
+    const undos = this.channel.undo(step);
+    this.supply.readAgain(step, undos);
     const keys = this.queue.reopen(step.map((made) => made.id));
     const there = keys.find((key) => key === step[0].target) || keys[0] || (this.queue.byKey.has(step[0].target) ? step[0].target : null);
     if (there) this.queue.at = there;
@@ -177,7 +180,9 @@ class Desk {
     const made = step.at(-1);
     const what = made.field === "noise" ? (made.new === "1" ? "noise" : "no noise") : made.field === "unsure" ? "unsure"
       : `${["seed", "note"].includes(made.field) ? `${made.field} ` : ""}${made.new ?? "nothing"}`;
-    this.say(`Undone: ${what}${step.length > 1 ? ", and all that was decided with it" : ""}.`);
+    const members = Object.values((made.target.startsWith("group:") && made.payload?.members) || {}).flat().length;
+    const whose = members ? `, of ${members} beats` : made.target.startsWith("group:") ? ", of a whole group" : "";
+    this.say(`Undone: ${what}${whose}${step.length > 1 ? ", and all that was decided with it" : ""}.`);
     this.moved();
   }
 
@@ -196,9 +201,12 @@ class Desk {
   }
 
   named(item, strip) {
+    if (item.kind === "group") return `${item.count.toLocaleString("en")} beats of patient ${strip.patient}`;
     const at = strip.beats.indexOf(beatOf(item, strip));
     return item.kind === "strip" ? `Strip ${strip.number}` : `Beat ${at + 1} of strip ${strip.number}`;
   }
+
+  noteOf(item, strip) { return noteOf(item, strip, this.channel.log); }
 
   say(words) { this.view.say(words); }
 
@@ -223,7 +231,7 @@ class Desk {
       const beat = beatOf(item, strip);
       this.view.show({
         item, strip, beat, alike: queue.alike().length, settled: queue.settled(item.key),
-        first: !queue.before(), known: this.supply.shapes.list, ready: this.ready, data: this.data,
+        first: !queue.before(), known: this.supply.shapes.list, note: this.noteOf(item, strip), ready: this.ready, data: this.data,
       });
       if (strip && item.key !== this.heard) this.hear(item, strip);
       this.prepare();

@@ -19,13 +19,14 @@ from state.channel.refusals import Refusal, unclear
 from state.channel.strip_frames import add_shapes, add_strips, beats_of, the_strips
 from state.channel.tokens import Pass
 from state.queue_candidates import Candidates, Prediction, find_candidates
+from state.queue_groups import group_facts
 from state.queue_items import QueueCounts, queue_counts, queue_items
 from state.runs import PREDICT, PREPROCESS, RunRow
 from state.store import Store
-from state.targets import STRIP, parse_target
+from state.targets import BEAT, GROUP, STRIP, beat_target, parse_target
 
 MAX_FULL, MAX_SMALL, MAX_ITEMS, MAX_HELD = 200, 2000, 200, 2000
-_KEY = re.compile(r"beat:[0-9a-f]{8,64}:\d{1,9}|strip:[0-9a-f]{8,64}")
+_KEY = re.compile(r"beat:[0-9a-f]{8,64}:\d{1,9}|strip:[0-9a-f]{8,64}|group:[0-9A-Za-z_-]{1,40}:\d{1,9}")
 _TAB = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 
 
@@ -154,6 +155,8 @@ class Serving:
         ]
         for item in records:
             id = int(index.beat_ids[item["row"]]) if item["row"] >= 0 else None
+            beats = shown.get(item["place"], [])
+            at = -1 if item["kind"] == STRIP else _beat_at(beats, id, item["key"])
             items.append(
                 {
                     "key": item["key"],
@@ -161,7 +164,7 @@ class Serving:
                     # Among all, settled ones included: what comes later stands behind what the tab has already.
                     "position": int(item["position"]) + settled,
                     "strip": hashes[item["place"]],
-                    "beat": -1 if item["kind"] == STRIP else _beat_at(shown.get(item["place"], []), id, item["key"]),
+                    "beat": at,
                     "reasons": list(item["reasons"]),
                     "why": list(item["why"]),
                     "suggestion": None if item["suggestion"] == UNKNOWN else int(item["suggestion"]),
@@ -169,8 +172,15 @@ class Serving:
                     "noise": _finite(item["noise"]),
                     "similarity": _finite(item["similarity"]),
                     "blind": bool(item["blind"]),
+                    "findings": item["findings"],
                 }
             )
+            if item["kind"] == GROUP:
+                seen = beat_target(hashes[item["place"]], beats[at]["anchor"]) if at >= 0 else ""
+                facts, waves, step = group_facts(run, index, effective, item["group"], seen)
+                items[-1] |= {**facts, "waves": {**frame.add(waves.ravel()), "each": waves.shape[1], "step": step}}
+                if item["blind"]:
+                    items[-1]["note"] = ""
         return items, strips
 
     def _queue(self, who: Pass, asked: _Asked, version: int) -> _Queue:
@@ -236,9 +246,11 @@ class Serving:
 
 def _beat_at(beats: Sequence[Mapping[str, Any]], id: int | None, key: str) -> int:
     """Place of an item's beat among those of its strip; -1 if it is not there."""
-    anchor = parse_target(key).number
+    target = parse_target(key)
     same = (at for at, beat in enumerate(beats) if beat["id"] == id if id is not None)
-    return next(same, next((at for at, beat in enumerate(beats) if beat["anchor"] == anchor), -1))
+    return next(
+        same, next((at for at, beat in enumerate(beats) if target.kind == BEAT and beat["anchor"] == target.number), -1)
+    )
 
 
 def _finite(value: float) -> float | None:

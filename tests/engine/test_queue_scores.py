@@ -15,7 +15,7 @@ from ecg_engine.queue import ORDERS, order_of, patient_order
 from ecg_engine.ranking import METHODS, SEVERITY, expected_severity, label_quality, prototype_distance, severity_of
 
 PVC, NORMAL, VTACH, AFIB, PAC = (label_id(name) for name in ("PVC", "Normal", "VTach", "AFib", "PAC"))
-SCORES = ("doubt", "distance", "quality", "severity", "confidence")
+SCORES = ("doubt", "gain", "distance", "quality", "severity", "confidence")
 
 
 def test_a_label_is_good_if_the_model_would_give_it_and_bad_if_it_surely_gives_another() -> None:
@@ -124,7 +124,8 @@ def test_what_has_no_figure_comes_last(order: str) -> None:
 
 def test_each_order_says_what_it_does() -> None:
     assert next(iter(ORDERS)) == "uncertain"
-    assert {"uncertain", "typical", "mislabelled", "serious", "likely", "suggestion", "patient", "first"} == set(ORDERS)
+    names = {"uncertain", "gain", "typical", "mislabelled", "serious", "likely", "suggestion", "patient", "first"}
+    assert names == set(ORDERS)
     assert len({order.title for order in ORDERS.values()}) == len(ORDERS)
     assert all(order.help.endswith(".") for order in ORDERS.values())
 
