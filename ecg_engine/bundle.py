@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,14 +21,18 @@ from torch import Tensor
 
 from ecg_engine import __version__
 from ecg_engine.bank import PrototypeBank, bank_from_library, empty_bank
-from ecg_engine.config import PredictConfig, PreprocessConfig, TrainConfig
+from ecg_engine.config import ARRHYTHMIA, REFERENCE, PredictConfig, PreprocessConfig, TrainConfig
 from ecg_engine.datasets import FS_TOLERANCE, sampling_rate
 from ecg_engine.errors import BundleError, ConfigError, EngineError
 from ecg_engine.files import atomic_write, plain
 from ecg_engine.models import Net, build_net, describe_state
 from ecg_engine.preprocess import Run
 
-FORMAT, VERSION = "ecg-strip-review model", 1
+if TYPE_CHECKING:
+    from ecg_engine.arrhythmia.model import ArrhythmiaModel
+
+FORMAT, VERSION = "ecg-strip-review model", 2
+"""Version 1 knew the reference profile alone; what is of that profile is still written as version 1."""
 BUNDLE_FILE = "model_bundle.pt"
 BANK_ARRAYS = ("waves", "labels", "ids", "sizes")
 
@@ -41,11 +45,12 @@ class Bundle:
     ----------
     state_dict : mapping of str to Tensor
         Weights, on the CPU, with the module names of the spec.
-    model : {"hybrid", "context"}
+        Empty in the arrhythmia profile.
+    model : {"hybrid", "context"}, or {"towers", "hybrid"} in the arrhythmia profile
     classes : tuple of int
-        Label of each logit, ascending.
+        Label of each logit, ascending; in the arrhythmia profile that of each class of beats.
     bank : PrototypeBank or None
-        None for the context net.
+        None for the context net and in the arrhythmia profile.
     fs : float
         Hz; NaN where an old checkpoint does not say.
     beat_len : int
@@ -59,6 +64,8 @@ class Bundle:
     metrics : dict
         Figures on the held-out part, and which patients are in which part (``patients_train``, ``patients_val``).
     engine_version : str
+    arrhythmia : ArrhythmiaModel or None
+        The nets of the arrhythmia profile and the patterns it knows; None in the reference profile.
     """
 
     state_dict: Mapping[str, Tensor]
@@ -74,15 +81,23 @@ class Bundle:
     data_hash: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
     engine_version: str = __version__
+    arrhythmia: ArrhythmiaModel | None = None
+
+    @property
+    def profile(self) -> str:
+        """The profile that it was trained in, and reads runs of."""
+        return REFERENCE if self.arrhythmia is None else ARRHYTHMIA
 
     def net(self) -> Net:
-        """The net with its weights, in eval mode.
+        """The net of the reference profile with its weights, in eval mode.
 
         Raises
         ------
         BundleError
-            If weights, classes and bank do not belong together.
+            If weights, classes and bank do not belong together, or the model is of the arrhythmia profile.
         """
+        if self.arrhythmia is not None:
+            raise BundleError("This model is of the arrhythmia profile; it has no net of the reference profile.")
         dim = 0 if self.bank is None else self.bank.feature_dim
         net = build_net(self.model, len(self.classes), dim)
         try:
@@ -103,8 +118,15 @@ class Bundle:
         ------
         BundleError
             If beat length, window size, the beat's place around the R-peak or sampling rate differ; both values
-            are named.
+            are named. A model of the arrhythmia profile reads runs of that profile, whatever their sampling rate.
         """
+        if self.profile == ARRHYTHMIA:
+            if run.config.profile != ARRHYTHMIA or run.strips is None:
+                raise BundleError(
+                    "This model is of the arrhythmia profile, these beats were made in the reference profile. "
+                    "Preprocess the strips in the arrhythmia profile, or choose another model."
+                )
+            return
         pairs: list[tuple[str, float, float, str]] = []
         if self.beat_len:
             pairs.append(("beat length", self.beat_len, run.beats.shape[1], " samples"))
@@ -148,13 +170,16 @@ class Bundle:
             "metrics": self.metrics,
             "engine_version": self.engine_version,
         }
+        if self.arrhythmia is not None:
+            packed, about["arrhythmia"] = self.arrhythmia.packed()
+            tensors |= {f"arrhythmia.{name}": value for name, value in packed.items()}
         if self.bank is not None:
             about["bank"] = {"mixes": list(self.bank.mixes), "top_k": self.bank.top_k}
             for name in BANK_ARRAYS:
                 tensors[f"bank.{name}"] = torch.from_numpy(np.array(getattr(self.bank, name)))
         content = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": 1 if self.profile == REFERENCE else VERSION,
             "tensors": tensors,
             "about": json.dumps(plain(about), allow_nan=False),
             "checksum": _checksum(tensors),
@@ -201,13 +226,25 @@ def load(path: str | Path) -> Bundle:
             data_hash=about["data_hash"],
             metrics=about["metrics"],
             engine_version=about["engine_version"],
+            arrhythmia=_arrhythmia(tensors, about.get("arrhythmia")),
         )
-        bundle.net()
+        if bundle.profile == REFERENCE:
+            bundle.net()
     except EngineError as error:
         raise BundleError(f"{source.name} cannot be used: {error}") from error
     except Exception as error:
         raise BundleError(f"{source.name} is damaged. Restore it from a copy, or train the model again.") from error
     return bundle
+
+
+def _arrhythmia(tensors: Mapping[str, Tensor], about: Any) -> ArrhythmiaModel | None:
+    if about is None:
+        return None
+    from ecg_engine.arrhythmia.model import ArrhythmiaModel
+
+    start = "arrhythmia."
+    own = {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+    return ArrhythmiaModel.unpacked(own, about)
 
 
 def bundle_beside(path: str | Path) -> Bundle | None:
@@ -226,7 +263,7 @@ def bundle_beside(path: str | Path) -> Bundle | None:
         return None
     if not _is_state(state) or state.keys() != bundle.state_dict.keys():
         return None
-    return bundle if all(torch.equal(state[name], bundle.state_dict[name]) for name in state) else None
+    return bundle if state and all(torch.equal(state[name], bundle.state_dict[name]) for name in state) else None
 
 
 def from_state_dict(

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from ecg_engine import __version__
 from ecg_engine.cli_options import Parser, add_config, one_line
-from ecg_engine.config import AlertConfig, PredictConfig, PreprocessConfig, TrainConfig, ValidateConfig
+from ecg_engine.config import PROFILES, AlertConfig, PredictConfig, PreprocessConfig, TrainConfig, ValidateConfig
 from ecg_engine.errors import Cancelled, EngineError
 
 BANK_SETTINGS = ("min_proto_size", "min_proto_purity", "max_prototypes", "top_k_sim")
@@ -52,6 +52,7 @@ def build_parser() -> Parser:
     one.add_argument("--preprocessed_dir", required=True, metavar="DIR")
     one.add_argument("--out_dir", required=True, metavar="DIR")
     one.add_argument("--device", metavar="NAME", help="cpu or cuda (default: cuda if there is one)")
+    one.add_argument("--profile", choices=PROFILES, help="refuse a model of another profile (default: the model's)")
     add_config(one, PredictConfig, defaults_from="the model's")
     old = one.add_argument_group("for old state dicts alone (a bundle carries all this)")
     old.add_argument("--prototype_dir", metavar="DIR", help="preprocessed data set that the bank was made of")

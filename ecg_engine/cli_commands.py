@@ -14,7 +14,7 @@ import pandas as pd
 
 from ecg_engine.artifacts import save_run, save_table
 from ecg_engine.cli_options import config_of, given, one_line, parse_columns
-from ecg_engine.config import AlertConfig, PredictConfig, PreprocessConfig, TrainConfig, ValidateConfig
+from ecg_engine.config import ARRHYTHMIA, AlertConfig, PredictConfig, PreprocessConfig, TrainConfig, ValidateConfig
 from ecg_engine.errors import ConfigError, InputError
 from ecg_engine.labels import FILE_LABELS, label_name
 from ecg_engine.loading import load_run
@@ -128,8 +128,9 @@ def run_train(args: Arguments) -> None:
     with progress_bar(args) as progress:
         result = train(data, config, device=args.device, progress=progress, out_dir=args.out_dir, resume=args.resume)
     summary = result.summary
+    what = "beats" if config.profile == ARRHYTHMIA else "windows"
     say(
-        f"{summary['num_samples']:,} windows, {summary['num_classes_non_noise']} classes, "
+        f"{summary['num_samples']:,} {what}, {summary['num_classes_non_noise']} classes, "
         f"{summary['num_prototypes_used']} prototypes."
     )
     held, all_groups = len(summary["patients_val"]), len(summary["patients_train"]) + len(summary["patients_val"])
@@ -138,7 +139,11 @@ def run_train(args: Arguments) -> None:
     else:
         say(f"Split by {summary['split']}: {held} of {all_groups} are held out.")
     accuracy = "unknown" if summary["class_acc"] is None else f"{summary['class_acc']:.3f}"
-    say(f"Epoch {summary['best_epoch']} of {summary['epochs']} is saved: class accuracy {accuracy} on held-out beats.")
+    if config.profile == ARRHYTHMIA:
+        say(f"Right findings on {summary['num_strips_held_out']:,} held-out strips: {accuracy}; saved nets saw all.")
+    else:
+        saved = f"Epoch {summary['best_epoch']} of {summary['epochs']} is saved"
+        say(f"{saved}: class accuracy {accuracy} on held-out beats.")
     say(pd.DataFrame(summary["class_report"]).to_string(index=False, float_format="{:.3f}".format))
     for text in summary["notes"]:
         warn(text)
@@ -170,6 +175,11 @@ def run_predict(args: Arguments) -> None:
     overrides = given(args, PredictConfig)
     PredictConfig.from_dict(overrides)
     bundle = _model_of(args)
+    if args.profile is not None and args.profile != bundle.profile:
+        raise ConfigError(
+            f"--profile is {args.profile}, but the model is of the {bundle.profile} profile. "
+            "Leave the option out, or train a model in that profile."
+        )
     run = load_run(args.preprocessed_dir)
     with progress_bar(args) as progress:
         thresholds = replace(bundle.predict, **overrides)
@@ -183,6 +193,9 @@ def run_predict(args: Arguments) -> None:
     say(f"Review for: {counted(summary['review_reasons'])}.")
     say(f"Final labels: {counted(summary['final_label_counts'])}.")
     say(f"{summary['num_strips']:,} strips, {summary['unknown_strips']:,} of them unknown.")
+    if "strip_finding_counts" in summary:
+        say(f"Beats by class: {counted(summary['aami_counts'])}.")
+        say(f"Findings of strips (rules {summary['rules_version']}): {counted(summary['strip_finding_counts'])}.")
     for text in summary.get("notes", []):
         warn(text)
     say(f"Written to {args.out_dir}")

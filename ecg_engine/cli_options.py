@@ -65,6 +65,9 @@ HELP: Mapping[str, str] = {
 }
 
 
+_NAMELESS = {"None": "none", "": "the profile's first"}
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that says what is wrong in one line."""
 
@@ -99,7 +102,7 @@ def add_config(
     for field in fields(config):
         if only is not None and field.name not in only:
             continue
-        default = defaults_from or {None: "none", "": "the profile's first"}.get(field.default, field.default)
+        default = defaults_from or _NAMELESS.get(str(field.default), str(field.default))
         words = f"{HELP[field.name]} (default: {default})"
         if kinds[field.name] is bool:
             switch: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS}

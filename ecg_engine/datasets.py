@@ -5,18 +5,53 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ecg_engine.config import PreprocessConfig
 from ecg_engine.errors import InputError
+from ecg_engine.labels import UNLABELLED
 from ecg_engine.preprocess import Run
 from ecg_engine.windows import Windows, context_windows
 
 FS_TOLERANCE = 0.01
 """Sampling rates that differ by less than this share count as equal: 2,600 and 2,604 samples in 10 s."""
+
+
+BY_STRIP = "strip"
+"""Source of a label that nobody gave to the beat itself: it is its strip's."""
+
+_WEIGHT = {"group": 0.3, "prototype": 0.3}
+"""What a beat's label counts that was given to its look-alikes: a thousand of them are one decision."""
+
+
+class RunPart(NamedTuple):
+    """One run among training data, with what is said of its strips and beats: what the arrhythmia profile learns from.
+
+    Attributes
+    ----------
+    run : Run
+    name : str
+    strip_labels : int64 (s,)
+        Effective label of each strip of the run, those without beats included.
+    patient_group : object (str) (s,)
+    known : int64 (n,)
+        Label that a reader gave to a beat, -999 elsewhere.
+    weight : float32 (n,)
+        What each of them counts.
+    present : bool (n,)
+        False for a beat whose R-peak a reader deleted.
+    """
+
+    run: Run
+    name: str
+    strip_labels: NDArray[np.int64]
+    patient_group: NDArray[Any]
+    known: NDArray[np.int64]
+    weight: NDArray[np.float32]
+    present: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -44,6 +79,8 @@ class TrainingData:
     fs : float
         Hz.
     config : PreprocessConfig
+    parts : tuple of RunPart
+        The runs that they were taken from.
     """
 
     name: str
@@ -57,6 +94,7 @@ class TrainingData:
     cluster_ids: NDArray[np.int32]
     fs: float
     config: PreprocessConfig
+    parts: tuple[RunPart, ...] = ()
 
     def __len__(self) -> int:
         """Number of windows."""
@@ -94,7 +132,13 @@ def sampling_rate(run: Run) -> float:
 
 
 def training_data(
-    run: Run, *, labels: ArrayLike | None = None, noise_flags: ArrayLike | None = None, name: str = "data set"
+    run: Run,
+    *,
+    labels: ArrayLike | None = None,
+    noise_flags: ArrayLike | None = None,
+    source: ArrayLike | None = None,
+    deleted: ArrayLike | None = None,
+    name: str = "data set",
 ) -> TrainingData:
     """Take a run as training data.
 
@@ -106,6 +150,11 @@ def training_data(
     noise_flags : array_like, shape (n,), optional
         Effective noise flags. Windows are built anew over the beats with flag 0; a beat flagged as noise is neither
         trained on nor a neighbour. (To teach the gate, a beat needs label -1 and flag 0.)
+    source : array_like of str, shape (n,), optional
+        Where each label comes from. "strip" (of all by default) is the strip's label; "beat", "group", "prototype" and
+        "model" were given to the beat by a reader. Of use to the arrhythmia profile alone.
+    deleted : array_like of bool, shape (n,), optional
+        Beats whose R-peak a reader deleted.
     name : str
 
     Raises
@@ -116,7 +165,9 @@ def training_data(
     n = len(run.metadata)
     label = np.asarray(run.labels if labels is None else labels).astype(np.int32)
     noise = np.asarray(run.noise_flags if noise_flags is None else noise_flags).astype(bool)
-    for what, values in (("labels", label), ("noise flags", noise)):
+    came = np.full(n, BY_STRIP) if source is None else np.asarray(source).astype(str)
+    gone = np.zeros(n, dtype=bool) if deleted is None else np.asarray(deleted).astype(bool)
+    for what, values in (("labels", label), ("noise flags", noise), ("sources", came), ("deletions", gone)):
         if values.shape != (n,):
             raise InputError(f"{len(values)} {what} were given for {n} beats", where=name)
     rows = run.metadata["source_row"].to_numpy().astype(np.int64)
@@ -124,8 +175,20 @@ def training_data(
     strip, patient = _groups(run, rows, name)
     return TrainingData(
         name, run.beats, windows, label, noise, patient, strip, rows, np.asarray(run.cluster_ids), sampling_rate(run),
-        run.config,
+        run.config, () if run.strips is None else (_part(run, label, came, gone, name),),
     )  # fmt: skip
+
+
+def _part(run: Run, label: NDArray[np.int32], source: NDArray[np.str_], gone: NDArray[np.bool_], name: str) -> RunPart:
+    assert run.strips is not None
+    by_strip = (source == BY_STRIP) & ~gone
+    of_strip = run.strips.label.astype(np.int64)  # holds where every beat of a strip was labelled by itself
+    of_strip[run.strip_of_beat[by_strip]] = label[by_strip]
+    group = [_patient(one) for one in run.strips.patient_id.tolist()]
+    group = [who or f"strip:{digest[:16]}" for who, digest in zip(group, run.strips.strip_hash, strict=True)]
+    known = np.where(by_strip | gone, UNLABELLED, label).astype(np.int64)
+    weight = np.array([_WEIGHT.get(word, 1.0) for word in source.tolist()], dtype=np.float32)
+    return RunPart(run, name, of_strip, np.array(group, dtype=object), known, weight, ~gone)
 
 
 def _groups(run: Run, rows: NDArray[np.int64], name: str) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -187,6 +250,7 @@ def combine(datasets: Sequence[TrainingData]) -> TrainingData:
         cluster_ids=np.concatenate(clusters).astype(np.int32),
         fs=first.fs,
         config=first.config,
+        parts=tuple(part for data in datasets for part in data.parts),
     )
 
 

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from ecg_engine.bundle import Bundle
+from ecg_engine.config import ARRHYTHMIA
 from ecg_engine.datasets import FS_TOLERANCE, TrainingData
 from ecg_engine.errors import BundleError, InputError
 from ecg_engine.evaluation import (
@@ -131,12 +132,27 @@ def compare(
 ) -> dict[str, Any]:
     """Both models on the patients that the candidate's training held out, with the labels of today.
 
+    Models of the arrhythmia profile are compared by the findings of strips, and by those of their nets that were
+    trained without the held-out patients.
+
     Returns
     -------
     dict
         candidate, current (as from :func:`evaluate`), patients (those held out), and notes: sentences that say where
         the comparison is not fair.
+
+    Raises
+    ------
+    InputError
+        If the models are of different profiles, or nothing is left to judge on.
     """
+    if candidate.profile != current.profile:
+        raise InputError(
+            f"The new model is of the {candidate.profile} profile, the current one of the {current.profile} profile. "
+            "One is judged by strips, the other by beats, so their figures cannot be set side by side."
+        )
+    if candidate.profile == ARRHYTHMIA:
+        return _compare_strips(candidate, current, data)
     rows = held_out_rows(candidate, data)
     figures = {
         name: evaluate(b, data, rows, device=device) for name, b in (("candidate", candidate), ("current", current))
@@ -152,6 +168,30 @@ def compare(
         notes.append("The current model does not say which patients it was trained on; it may have seen these.")
     if figures["current"]["labels_not_in_model"]:
         notes.append(f"The current model does not know the labels {figures['current']['labels_not_in_model']}.")
+    return {**figures, "patients": list(candidate.metrics["patients_val"]), "notes": notes}
+
+
+def _compare_strips(candidate: Bundle, current: Bundle, data: TrainingData) -> dict[str, Any]:
+    from ecg_engine.arrhythmia.studies import study_of_parts
+    from ecg_engine.arrhythmia.training import judge, patient_groups
+
+    assert candidate.arrhythmia is not None and current.arrhythmia is not None
+    groups = patient_groups(data).astype(str)
+    held = np.flatnonzero(np.isin(groups, candidate.metrics.get("patients_val") or []))
+    if not len(held):
+        raise InputError("none of the model's held-out patients is in these data", where=data.name)
+    study = study_of_parts(data.parts).strips(held)
+    figures = {
+        "candidate": judge(candidate.arrhythmia.judged, study),
+        "current": judge(current.arrhythmia.judged, study),
+    }
+    notes = ["Judged by the findings of strips, beside their labels."]
+    seen = int(np.isin(groups[held], current.metrics.get("patients_train") or []).sum())
+    if seen:
+        notes.append(
+            f"The current model's judged part was trained on the patients of {seen} of these {len(held)} strips, so "
+            "its figures are too good. Train the candidate with the current model's held-out patients."
+        )
     return {**figures, "patients": list(candidate.metrics["patients_val"]), "notes": notes}
 
 

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from ecg_engine.bundle import Bundle
-from ecg_engine.config import PredictConfig
+from ecg_engine.config import ARRHYTHMIA, PredictConfig
+from ecg_engine.datasets import RunPart
 from ecg_engine.errors import InputError
 from ecg_engine.evaluation import softmax
 from ecg_engine.files import atomic_write, plain
@@ -28,7 +29,8 @@ BEATS_FILE, STRIPS_FILE, SUMMARY_FILE = (
     "strip_predictions_v2.csv",
     "prediction_summary_v2.json",
 )
-REASONS = ("confidence", "noise", "similarity")
+REASONS = ("confidence", "noise", "similarity", "pattern")
+"""Why a beat goes to review. The third is the reference profile's alone, the fourth the arrhythmia profile's."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,15 @@ class Prediction:
     beats : DataFrame
         The run's metadata, every beat of it, plus pred_label_raw, pred_label_name, pred_conf, noise_prob,
         max_proto_sim, review_flag, final_label, final_label_name and review_reason ("confidence;noise;similarity",
-        those that apply). Noise-flagged beats have final_label -1 and no prediction.
+        those that apply). Noise-flagged beats have final_label -1 and no prediction in the reference profile; in the
+        arrhythmia profile they are predicted all the same, and there are aami (N, S, V, F, Q), p_n, p_s, p_v, p_f
+        (probabilities) and known_share (of the strip) besides.
     strips : DataFrame
         One row a strip with beats: source_row, strip_pred_label, strip_pred_name, strip_pred_ratio, num_beats,
-        num_review, num_noise.
+        num_review, num_noise. In the arrhythmia profile strips without beats have a row, too, and there are
+        strip_finding (label id of the most serious finding, -99 where none can be stood by), strip_finding_name,
+        findings (words, the most serious first, parted by "; "), finding_confidence, unknown_score (the distance from
+        all known patterns), known_share (share of known strips that are at least as strange) and rules_version.
     summary : dict
         prediction_summary_v2.json.
     """
@@ -58,10 +65,11 @@ def predict(
     run: Run,
     config: PredictConfig | None = None,
     *,
+    said: RunPart | None = None,
     device: str | torch.device | None = None,
     progress: Progress = silent,
 ) -> Prediction:
-    """Predict all beats of a run that are not noise, whatever their labels.
+    """Predict all beats of a run that are not noise, whatever their labels; in the arrhythmia profile all beats.
 
     Classes, prototypes and thresholds come from the bundle alone; noise flags come from the run. All joins are by
     ``beat_global_id`` (spec section 10, items 1 and 2).
@@ -72,6 +80,9 @@ def predict(
     run : Run
     config : PredictConfig, optional
         Thresholds other than the bundle's.
+    said : RunPart, optional
+        What readers have said of this run's beats (``training_data(run, ...).parts[0]``): the arrhythmia profile lets
+        it speak for beats that look alike. The reference profile looks at no labels.
     device : str, optional
         By default a GPU if there is one.
     progress : Progress
@@ -85,6 +96,8 @@ def predict(
     """
     config = config or bundle.predict
     bundle.check_fits(run)
+    if bundle.profile == ARRHYTHMIA:
+        return _predict_arrhythmia(bundle, run, config, said, progress)
     windows = run.windows
     if not len(windows.centre):
         raise InputError(
@@ -111,7 +124,7 @@ def predict(
         "noise": found["noise_prob"].to_numpy() > config.max_noise_prob,
         "similarity": found["max_proto_sim"].to_numpy() < config.min_proto_sim,
     }
-    review = np.logical_or.reduce([doubts[name] for name in REASONS])
+    review = np.logical_or.reduce(list(doubts.values()))
     found["review_flag"] = review.astype(np.int64)
     found["final_label"] = np.where(review, UNKNOWN, raw)
     found["review_reason"] = _joined(doubts)
@@ -127,10 +140,72 @@ def predict(
     return Prediction(beats, strips, _summary(bundle, run, config, beats, strips, predicted, doubts))
 
 
+def _predict_arrhythmia(
+    bundle: Bundle, run: Run, config: PredictConfig, said: RunPart | None, progress: Progress
+) -> Prediction:
+    """The tables of the arrhythmia profile: the reference's columns first, then its own."""
+    from ecg_engine.arrhythmia.prediction import P_COLUMNS, read_run
+
+    assert bundle.arrhythmia is not None and run.strips is not None
+    read = read_run(bundle.arrhythmia, run, said, part(progress, 0, 0.95))
+    noisy = run.metadata["noise_flag"].to_numpy() != 0
+    predicted = read.beats["pred_conf"].notna().to_numpy()
+    known_share = read.strips["known_share"].to_numpy()
+    strange = known_share < config.min_known_share
+    raw = read.beats["pred_label"].to_numpy(dtype=float, na_value=UNKNOWN).astype(np.int64)
+    score = run.metadata["quality_score"].to_numpy(dtype=float)
+    asked = predicted & ~noisy
+    doubts = {
+        "confidence": asked & (read.beats["pred_conf"].to_numpy() < config.min_class_conf),
+        "noise": asked & (score > config.max_noise_prob),
+        "pattern": asked & strange[run.strip_of_beat],
+    }
+    review = np.logical_or.reduce(list(doubts.values()))
+    final = np.where(noisy | ~predicted, NOISE, np.where(review, UNKNOWN, raw))
+    beats = run.metadata.assign(
+        pred_label_raw=pd.array(np.where(predicted, raw, 0), dtype="Int64"),
+        pred_label_name=[label_name(one) if there else "" for one, there in zip(raw.tolist(), predicted, strict=True)],
+        pred_conf=read.beats["pred_conf"].to_numpy(),
+        noise_prob=score,
+        max_proto_sim=np.nan,
+        review_flag=review.astype(np.int64),
+        final_label=final,
+        final_label_name=[label_name(label) for label in final.tolist()],
+        aami=read.beats["aami"].to_numpy(dtype=object),
+        **{name: read.beats[name].to_numpy() for name in P_COLUMNS},
+        known_share=known_share[run.strip_of_beat],
+        review_reason=_joined(doubts),
+    )
+    beats.loc[~predicted, "pred_label_raw"] = pd.NA
+    voted = _strip_table(beats, asked)
+    strips = pd.DataFrame({"source_row": run.strips.source_row}).merge(voted, on="source_row", how="left")
+    without = strips["num_beats"].isna()
+    for name, value in (("strip_pred_label", UNKNOWN), ("num_beats", 0), ("num_review", 0), ("num_noise", 0)):
+        strips[name] = strips[name].fillna(value).astype(np.int64)
+    strips["strip_pred_name"] = strips["strip_pred_name"].where(~without, label_name(UNKNOWN))
+    strips["strip_pred_ratio"] = strips["strip_pred_ratio"].fillna(0.0)
+    strips = pd.concat([strips, read.strips.set_axis(strips.index)], axis=1)
+    strips.loc[strange, "strip_finding"] = UNKNOWN
+    strips["strip_finding_name"] = [label_name(label) for label in strips["strip_finding"]]
+    summary = _summary(bundle, run, config, beats, strips, asked, doubts)
+    counts = strips["strip_finding"].value_counts().sort_index()
+    summary |= {
+        "profile": ARRHYTHMIA,
+        "num_noise_flagged": int(noisy.sum()),
+        "unknown_strips": int((strips["strip_finding"] == UNKNOWN).sum()),
+        "strange_strips": int(strange.sum()),
+        "aami_counts": {str(name): int(n) for name, n in beats["aami"].value_counts().sort_index().items() if name},
+        "strip_finding_counts": {str(label): int(n) for label, n in counts.items()},
+        "rules_version": str(strips["rules_version"].iloc[0]) if len(strips) else "",
+    }
+    progress("prediction done", 1.0)
+    return Prediction(beats, strips, summary)
+
+
 def _joined(doubts: Mapping[str, NDArray[np.bool_]]) -> list[str]:
-    flags = np.stack([doubts[name] for name in REASONS], axis=1)
+    flags = np.stack(list(doubts.values()), axis=1)
     words = {
-        code: ";".join(n for n, on in zip(REASONS, code, strict=True) if on)
+        code: ";".join(n for n, on in zip(doubts, code, strict=True) if on)
         for code in map(tuple, np.unique(flags, axis=0).tolist())
     }
     return [words[code] for code in map(tuple, flags.tolist())]
@@ -171,13 +246,16 @@ def _summary(
     doubts: Mapping[str, NDArray[np.bool_]],
 ) -> dict[str, Any]:
     left_out: dict[str, str] = {}
-    if bundle.model == "context":
+    if bundle.arrhythmia is not None:
+        if bundle.arrhythmia.known is None:
+            left_out["pattern"] = "The model was trained on too few patients to say which patterns it knows."
+    elif bundle.model == "context":
         left_out["noise"] = "The model has no noise gate."
         left_out["similarity"] = "The model has no prototypes."
     elif bundle.bank is None or not len(bundle.bank):
         left_out["similarity"] = "The model's prototype bank is empty."
     notes = [f"{reason} So the {test} test was left out." for test, reason in left_out.items()]
-    if bundle.data_hash:
+    if bundle.data_hash and bundle.arrhythmia is None:
         for name in ("low_hz", "high_hz", "filter_order", "detector"):
             mine, here = getattr(bundle.preprocess, name), getattr(run.config, name)
             if mine != here:
@@ -188,13 +266,13 @@ def _summary(
     return {
         "num_beats_predicted": n,
         "num_review_flagged": n_review,
-        "review_rate": n_review / n,
+        "review_rate": n_review / max(n, 1),
         "num_strips": len(strips),
         "unknown_strips": int((strips["strip_pred_label"] == UNKNOWN).sum()),
         "thresholds": config.to_dict(),
         "num_noise_flagged": int((~predicted).sum()),
         "strips_of_noise_only": int((strips["num_beats"] == 0).sum()),
-        "review_reasons": {name: int(doubts[name].sum()) for name in REASONS},
+        "review_reasons": {name: int(failed.sum()) for name, failed in doubts.items()},
         "tests_left_out": left_out,
         "final_label_counts": {str(value): int(count) for value, count in zip(values, counts, strict=True)},
         "model": bundle.model,

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from ecg_engine.bank import PrototypeBank, build_bank
 from ecg_engine.bundle import BUNDLE_FILE, Bundle
-from ecg_engine.config import TrainConfig
+from ecg_engine.config import ARRHYTHMIA, TrainConfig
 from ecg_engine.datasets import TrainingData, combine, data_hash
 from ecg_engine.errors import InputError
 from ecg_engine.evaluation import aami_report, calibration_error, class_report, confusion, fit_temperature, softmax
 from ecg_engine.files import atomic_write, plain
-from ecg_engine.fitting import Fit, OnEpoch, Problem, fit
+from ecg_engine.fitting import HISTORY_FILE, Fit, OnEpoch, Problem, fit
 from ecg_engine.inference import pick_device
 from ecg_engine.labels import NOISE, UNLABELLED, label_name
 from ecg_engine.progress import Progress, silent
@@ -53,7 +53,7 @@ def train(
     hold_out: Collection[str] | None = None,
     batching: str = "stretches",
 ) -> TrainingResult:
-    """Train a model.
+    """Train a model in the config's profile.
 
     Parameters
     ----------
@@ -76,12 +76,13 @@ def train(
         Patients to hold out, such as ``current.metrics["patients_val"]``: a candidate is then judged on the patients
         that the current model has not seen either.
     batching : {"stretches", "strips", "windows", "scripts"}
-        For comparisons, see :data:`ecg_engine.fitting.BATCHINGS`.
+        For comparisons, see :data:`ecg_engine.fitting.BATCHINGS`. Like ``resume``, of the reference profile alone: a
+        training of the arrhythmia profile takes a minute or two, and begins anew.
 
     Raises
     ------
     InputError
-        If there is too little to train on, or the data sets do not fit together.
+        If there is too little to train on, or the data sets do not fit together, or are of another profile.
     ConfigError, BundleError
         If the training to resume was another one, or its state is damaged.
     """
@@ -89,6 +90,8 @@ def train(
     folder = Path(out_dir) if out_dir is not None else None
     progress("reading the training data", 0.0)
     data = combine(datasets)
+    if config.profile == ARRHYTHMIA:
+        return _train_arrhythmia(data, config, device, on_epoch, progress, folder, hold_out)
     least = NOISE if config.model == "hybrid" else 0
     rows = np.flatnonzero(data.window_labels >= least)
     classes = _classes(data, rows)
@@ -129,11 +132,75 @@ def train(
     )
     if folder is not None:
         atomic_write(folder / name, lambda path: torch.save(fitted.best, path))
-        bundle.save(folder / BUNDLE_FILE)
-        text = json.dumps(plain(summary), indent=2, allow_nan=False)
-        atomic_write(folder / SUMMARY_FILE, lambda path: path.write_text(text, encoding="utf-8"))
+    _save(bundle, summary, None, folder)
     progress("model trained", 1.0)
     return TrainingResult(bundle, fitted.history, summary)
+
+
+def _train_arrhythmia(
+    data: TrainingData,
+    config: TrainConfig,
+    device: str | torch.device | None,
+    on_epoch: OnEpoch | None,
+    progress: Progress,
+    folder: Path | None,
+    hold_out: Collection[str] | None,
+) -> TrainingResult:
+    from ecg_engine.arrhythmia.training import learn_arrhythmia
+
+    where = pick_device(device)
+    learned = learn_arrhythmia(data, config, device=where, on_epoch=on_epoch, progress=progress, hold_out=hold_out)
+    split, beats = learned.split, learned.model.beats
+    notes = list(split.notes)
+    if learned.model.known is None:
+        notes.append("There are too few patients to say what is usual, so no strip is sent to review as unknown.")
+    summary = {
+        **learned.figures,
+        "profile": config.profile,
+        "model": config.model,
+        "num_samples": len(data.labels),
+        "num_strips": sum(len(part.strip_labels) for part in data.parts),
+        "num_known_beats": sum(int(np.sum(part.known != UNLABELLED)) for part in data.parts),
+        "num_classes_non_noise": len(beats.labels),
+        "num_prototypes_used": 0 if beats.bank is None else len(beats.bank),
+        "beat_classes": dict(zip(beats.names, beats.labels, strict=True)),
+        "epochs": len(learned.history),
+        "split": split.kind,
+        "patients_train": list(split.groups_train),
+        "patients_val": list(split.groups_val),
+        "classes_not_in_both_parts": split.parted,
+        "notes": notes,
+        "data_hash": data_hash(data),
+        "device": str(where),
+        "model_path": BUNDLE_FILE if folder is None else str(folder / BUNDLE_FILE),
+    }
+    bundle = Bundle(
+        state_dict={},
+        model=config.model,
+        classes=beats.labels,
+        bank=None,
+        fs=data.fs,
+        beat_len=data.beat_len,
+        window_size=data.window_size,
+        preprocess=data.config,
+        train=config,
+        data_hash=summary["data_hash"],
+        metrics={key: value for key, value in plain(summary).items() if key != "model_path"},
+        arrhythmia=learned.model,
+    )
+    _save(bundle, summary, learned.history, folder)
+    progress("model trained", 1.0)
+    return TrainingResult(bundle, learned.history, summary)
+
+
+def _save(bundle: Bundle, summary: dict[str, Any], history: pd.DataFrame | None, folder: Path | None) -> None:
+    if folder is None:
+        return
+    bundle.save(folder / BUNDLE_FILE)
+    if history is not None:
+        atomic_write(folder / HISTORY_FILE, lambda path: history.to_csv(path, index=False))
+    text = json.dumps(plain(summary), indent=2, allow_nan=False)
+    atomic_write(folder / SUMMARY_FILE, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def _classes(data: TrainingData, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -139,9 +139,7 @@ def _train(work: Work, config: TrainConfig, current: tuple[ModelRow, Bundle] | N
         run = load_run(work.store.runs.path(row))
         effective = _effective(work, run, row.id)
         name = ", ".join(run.summary.get("files", ())) or row.id
-        datasets.append(
-            training_data(run, labels=effective.labels, noise_flags=effective.noise_flags, name=f"{name} ({row.id})")
-        )
+        datasets.append(_training_data(run, effective, f"{name} ({row.id})"))
     history: list[dict[str, Any]] = list(work.detail.get("history", ())) if work.resume else []
 
     def on_epoch(epoch: Mapping[str, Any]) -> None:
@@ -172,6 +170,17 @@ def _train(work: Work, config: TrainConfig, current: tuple[ModelRow, Bundle] | N
     )
 
 
+def _training_data(run: Run, effective: Effective, name: str) -> TrainingData:
+    return training_data(
+        run,
+        labels=effective.labels,
+        noise_flags=effective.noise_flags,
+        source=effective.source,
+        deleted=effective.deleted,
+        name=name,
+    )
+
+
 def _comparison(
     work: Work, candidate: Bundle, current: tuple[ModelRow, Bundle], datasets: list[TrainingData]
 ) -> dict[str, Any]:
@@ -196,8 +205,12 @@ def predict(work: Work) -> Outcome:
     config = replace(bundle.predict, **_asked(work, "config"))
     work.progress("opening the run", 0.02)
     run = load_run(store.runs.path(row))
-    run = _with_flags(run, _effective(work, run, row.id))
-    prediction = predict_beats(bundle, run, config, progress=part(work.progress, 0.05, 0.95))
+    effective = _effective(work, run, row.id)
+    said = _training_data(run, effective, row.id).parts
+    run = _with_flags(run, effective)
+    prediction = predict_beats(
+        bundle, run, config, said=said[0] if said else None, progress=part(work.progress, 0.05, 0.95)
+    )
     save_prediction(prediction, work.folder)
     return Outcome(
         config={**config.to_dict(), "model": model.id},

@@ -1,0 +1,109 @@
+"""Predicting a run by the arrhythmia profile: classes of beats, findings of strips, and what is unlike all known.
+
+All strips of a patient in the run speak for each other, and so does what a reader has said of beats and groups.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ecg_engine.arrhythmia.beat_classes import class_numbers
+from ecg_engine.arrhythmia.classify import Classified, decide
+from ecg_engine.arrhythmia.groups import smooth
+from ecg_engine.arrhythmia.model import ArrhythmiaModel
+from ecg_engine.arrhythmia.runs import SYMBOLS
+from ecg_engine.arrhythmia.studies import study_of_run
+from ecg_engine.datasets import RunPart
+from ecg_engine.labels import UNLABELLED
+from ecg_engine.preprocess import Run
+from ecg_engine.progress import Progress, silent
+
+P_COLUMNS = tuple(f"p_{name.lower()}" for name in SYMBOLS)
+
+
+class Read(NamedTuple):
+    """A run as a model reads it.
+
+    Attributes
+    ----------
+    beats : DataFrame
+        One row a beat of the run: pred_label, pred_conf, aami, p_n, p_s, p_v, p_f; NaN and "" for beats that a reader
+        deleted.
+    strips : DataFrame
+        One row a strip of the run, in its order, those without beats included: strip_finding, strip_finding_name,
+        findings, finding_confidence, unknown_score, known_share, rules_version.
+    """
+
+    beats: pd.DataFrame
+    strips: pd.DataFrame
+
+
+def read_run(model: ArrhythmiaModel, run: Run, said: RunPart | None = None, progress: Progress = silent) -> Read:
+    """Classes of all beats of a run, noisy ones included, and findings of all its strips.
+
+    Parameters
+    ----------
+    model : ArrhythmiaModel
+    run : Run
+        Of the arrhythmia profile.
+    said : RunPart, optional
+        What readers have said of the run's beats.
+    progress : Progress
+
+    Raises
+    ------
+    InputError
+        If the run is of the reference profile, or keeps no strips.
+    """
+    progress("describing beats", 0.0)
+    known, weight, present = (None, None, None) if said is None else (said.known, said.weight, said.present)
+    study, rows = study_of_run(run, known=known, weight=weight, present=present)
+    progress("reading beats", 0.6)
+    _, group = np.unique(run.metadata["group_id"].to_numpy()[rows], return_inverse=True)
+    group = group.astype(np.int64)
+    p = smooth(model.beats.probabilities(study.examples), group)
+    by_group = _groups_said(study.known, study.weight, group)
+    p = _certain(p, study.known, study.weight, model)
+    noisy = None if run.strip_quality is None else run.strip_quality["noisy"].to_numpy() != 0
+    found = decide(model.beats, study, p, group, labelled=by_group, noisy=noisy)
+    progress("looking for patterns that are not known", 0.9)
+    strips = found.strips[["strip_finding", "strip_finding_name", "findings", "finding_confidence"]].copy()
+    strips["unknown_score"], strips["known_share"] = np.nan, np.nan
+    if model.known is not None:
+        score = model.known.score(study)
+        strips["unknown_score"], strips["known_share"] = score, model.known.share(score)
+    strips["rules_version"] = found.strips["rules_version"]
+    return Read(_beat_table(len(run.metadata), rows, found, model), strips)
+
+
+def _groups_said(known: NDArray[np.int64], weight: NDArray[np.float32], group: NDArray[np.int64]) -> dict[int, int]:
+    """Label of each group whose members were labelled as look-alikes; where they differ, that of the most."""
+    passed_on = np.flatnonzero((known != UNLABELLED) & (weight < 1))
+    said: dict[int, int] = {}
+    for one in np.unique(group[passed_on]).tolist():
+        labels, counts = np.unique(known[passed_on][group[passed_on] == one], return_counts=True)
+        said[one] = int(labels[counts.argmax()])
+    return said
+
+
+def _certain(
+    p: NDArray[np.float32], known: NDArray[np.int64], weight: NDArray[np.float32], model: ArrhythmiaModel
+) -> NDArray[np.float32]:
+    """Probabilities in which a beat that a reader labelled herself is what she said."""
+    number = class_numbers(np.where(weight >= 1, known, UNLABELLED), model.beats.labels)
+    sure = np.flatnonzero(number >= 0)
+    out = p.copy()
+    out[sure] = np.eye(p.shape[1], dtype=np.float32)[number[sure]]
+    return out
+
+
+def _beat_table(count: int, rows: NDArray[np.int64], found: Classified, model: ArrhythmiaModel) -> pd.DataFrame:
+    acts_as = np.array(model.beats.acts_as)
+    symbols = [found.probabilities[:, acts_as == k].sum(axis=1) for k in range(len(SYMBOLS))]
+    values = found.beats[["pred_label", "pred_conf", "aami"]].assign(**dict(zip(P_COLUMNS, symbols, strict=True)))
+    table = values.set_axis(rows).reindex(np.arange(count))
+    return table.assign(aami=table["aami"].fillna(""))
