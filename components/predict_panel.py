@@ -12,9 +12,10 @@ from components.keymap import START
 from components.outcome import attempt
 from components.pickers import distinct
 from components.review_view import KIND
+from components.training_figures import trained_in
 from components.words import when
 from ecg_engine.bundle import Bundle
-from ecg_engine.config import PredictConfig
+from ecg_engine.config import ARRHYTHMIA, PredictConfig
 from ecg_engine.errors import EngineError
 from state import session
 from state.models import ModelRow
@@ -49,7 +50,9 @@ def predict_panel(source: RunRow, models: list[ModelRow]) -> None:
         icon=":material/play_arrow:",
         key="predict",
         disabled=waiting or not fits,
-        help="The model reads every beat that is not noise; it runs beside your work.",
+        help="The model reads every beat, noisy ones too; it runs beside your work."
+        if bundle.profile == ARRHYTHMIA
+        else "The model reads every beat that is not noise; it runs beside your work.",
         on_click=attempt,
         args=(lambda: _start(source, model, asked),),
     )
@@ -83,7 +86,8 @@ def _model_picker(place: Any, models: list[ModelRow]) -> ModelRow:
 
 def _model_words(model: ModelRow) -> str:
     accuracy = model.metrics.get("class_acc")
-    figures = f", {accuracy:.0%} right on held-out patients" if isinstance(accuracy, float) else ""
+    right = "of strips right" if trained_in(model.metrics) == ARRHYTHMIA else "right"
+    figures = f", {accuracy:.0%} {right} on held-out patients" if isinstance(accuracy, float) else ""
     return f"{model.name} ({model.status}{figures})"
 
 
@@ -106,8 +110,8 @@ def _run_picker(place: Any, runs: list[RunRow], source: RunRow) -> None:
 def _limits(model: ModelRow, bundle: Bundle) -> PredictConfig:
     """Limits beyond which a beat goes to review; the model's own until changed."""
     own = bundle.predict
+    arrhythmia = bundle.profile == ARRHYTHMIA
     no_gate = bundle.model == "context"
-    no_shapes = no_gate or bundle.bank is None or not len(bundle.bank)
     first, second, third = st.columns(3)
     confidence = first.number_input(
         "Least confidence (%)",
@@ -130,12 +134,42 @@ def _limits(model: ModelRow, bundle: Bundle) -> PredictConfig:
         disabled=no_gate,
         help="This model cannot tell noise." if no_gate else "A beat that is more likely noise goes to review.",
     )
-    alike = third.number_input(
+    common = {"min_class_conf": confidence / 100, "max_noise_prob": noise / 100}
+    if arrhythmia:
+        return PredictConfig(**common, min_known_share=_strangest(third, model, bundle) / 100)
+    return PredictConfig(**common, min_proto_sim=_least_alike(third, model, bundle))
+
+
+def _strangest(place: Any, model: ModelRow, bundle: Bundle) -> float:
+    """How strange a strip may be, in %."""
+    unknown = bundle.arrhythmia is None or bundle.arrhythmia.known is None
+    return float(
+        place.number_input(
+            "Rarest pattern that is let through (%)",
+            min_value=0.0,
+            max_value=100.0,
+            step=1.0,
+            value=bundle.predict.min_known_share * 100,
+            format="%.1f",
+            key=f"limit_pattern_{model.id}",
+            persist_state="session",
+            disabled=unknown,
+            help="This model was trained on too few patients to say which patterns it knows."
+            if unknown
+            else "A strip goes to review if fewer of the strips that the model knows are as strange.",
+        )
+    )
+
+
+def _least_alike(place: Any, model: ModelRow, bundle: Bundle) -> float:
+    """Least similarity to a known shape."""
+    no_shapes = bundle.model == "context" or bundle.bank is None or not len(bundle.bank)
+    alike = place.number_input(
         "Least similarity to known shapes",
         min_value=-1.0,
         max_value=1.0,
         step=0.05,
-        value=own.min_proto_sim,
+        value=bundle.predict.min_proto_sim,
         key=f"limit_similarity_{model.id}",
         persist_state="session",
         disabled=no_shapes,
@@ -143,6 +177,4 @@ def _limits(model: ModelRow, bundle: Bundle) -> PredictConfig:
         if no_shapes
         else "A beat that is less like all prototypes of the model goes to review (1 is the same shape).",
     )
-    return PredictConfig(
-        min_class_conf=confidence / 100, max_noise_prob=noise / 100, min_proto_sim=min(max(float(alike), -1.0), 1.0)
-    )
+    return min(max(float(alike), -1.0), 1.0)

@@ -11,10 +11,13 @@ import streamlit as st
 
 from components.downloads import table_download
 from components.review_view import View, open_strip, patient_name, settled
+from ecg_engine.figures import reasons_text
 from ecg_engine.labels import label_name
 from ecg_engine.prediction import BEATS_FILE, STRIPS_FILE
 from ecg_engine.queue import REASON_TITLES
+from state.strip_findings import class_shares, finding_names
 
+_FINDING, _MAJORITY = ("Finding", "strip_finding_name"), ("Final label", "strip_pred_name")
 SHOWN = 1000
 """Rows that a table shows at most: more are narrowed down by the filters, or downloaded."""
 
@@ -40,8 +43,9 @@ def beats_table(view: View) -> None:
             "suggestion": shown["pred_label_name"],
             "confidence": shown["pred_conf"] * 100,
             "noise": shown["noise_prob"] * 100,
-            "similarity": shown["max_proto_sim"],
-            "why": shown["review_reason"].map(_reasons),
+            **_more_of_beats(shown),
+            "why": shown["review_reason"].map(reasons_in_words),
+            "noisy": shown["noise_reason"].map(reasons_text) if "noise_reason" in shown else "",
             "settled": np.where(
                 settled(view, rows), [label_name(int(value)) for value in view.effective.labels[rows]], ""
             ),
@@ -65,20 +69,30 @@ def beats_table(view: View) -> None:
             "confidence": st.column_config.NumberColumn("Confidence", format="%.0f %%"),
             "noise": st.column_config.NumberColumn("Noise", format="%.0f %%"),
             "similarity": st.column_config.NumberColumn("Similarity", format="%.2f"),
+            "aami": st.column_config.TextColumn("AAMI", help="N, S, V, F, or Q where there are no QRS complexes"),
+            "classes": st.column_config.TextColumn("By class", help="How likely each class is"),
             "why": "Why in review",
+            "noisy": st.column_config.TextColumn("Noise", help="What was said of its noise"),
             "settled": st.column_config.TextColumn("Settled as", help="What a reader said of the beat"),
         },
     )
     table_download(kept.drop(columns="row"), BEATS_FILE, label=f"Download these {len(kept):,} beats", key="beats_csv")
 
 
+def _more_of_beats(shown: pd.DataFrame) -> dict[str, Any]:
+    """What a prediction says besides, by its profile."""
+    if "aami" not in shown:
+        return {"similarity": shown["max_proto_sim"]}
+    return {"aami": shown["aami"].fillna(""), "classes": class_shares(shown)}
+
+
 def strips_table(view: View) -> None:
     """All strips with the label that most of their beats got."""
-    strips = view.strips
+    strips, found = view.strips, "strip_finding_name" in view.strips
     kept = _filtered(
         strips,
         "strips",
-        [("Label", "record_label_name"), ("Final label", "strip_pred_name"), ("Patient", "patient_id")],
+        [("Label", "record_label_name"), _FINDING if found else _MAJORITY, ("Patient", "patient_id")],
     )
     shown = kept.head(SHOWN)
     table = pd.DataFrame(
@@ -86,6 +100,7 @@ def strips_table(view: View) -> None:
             "strip": shown["source_row"],
             "patient": shown["patient_id"].map(patient_name),
             "label": shown["record_label_name"],
+            **_findings(shown, found, view.config.min_known_share),
             "final": shown["strip_pred_name"],
             "share": shown["strip_pred_ratio"] * 100,
             "beats": shown["num_beats"],
@@ -104,7 +119,13 @@ def strips_table(view: View) -> None:
             "strip": st.column_config.NumberColumn("Strip", format="%d"),
             "patient": "Patient",
             "label": "Label",
-            "final": "Final label",
+            "finding": st.column_config.TextColumn("Finding", help="The most serious one that can be stood by"),
+            "findings": st.column_config.TextColumn("All findings", help="The most serious first"),
+            "sure": st.column_config.NumberColumn("Sure", format="%.0f %%", help="Of the most serious finding"),
+            "known": st.column_config.NumberColumn(
+                "As strange", format="%.1f %%", help="Of the strips of known patterns, those at least as strange"
+            ),
+            "final": st.column_config.TextColumn("Most beats", help="The majority vote") if found else "Final label",
             "share": st.column_config.NumberColumn("Share of beats", format="%.0f %%"),
             "beats": "Beats predicted",
             "review": "In review",
@@ -112,6 +133,18 @@ def strips_table(view: View) -> None:
         },
     )
     table_download(kept, STRIPS_FILE, label=f"Download these {len(kept):,} strips", key="strips_csv")
+
+
+def _findings(shown: pd.DataFrame, found: bool, least: float) -> dict[str, Any]:
+    """Findings, where a prediction makes them; an unknown pattern is said plainly."""
+    if not found:
+        return {}
+    return {
+        "finding": finding_names(shown["strip_finding"], shown["known_share"] < least),
+        "findings": shown["findings"].fillna(""),
+        "sure": shown["finding_confidence"] * 100,
+        "known": shown["known_share"] * 100,
+    }
 
 
 def _filtered(table: pd.DataFrame, name: str, columns: Sequence[tuple[str, str]]) -> pd.DataFrame:
@@ -162,5 +195,6 @@ def _table(table: pd.DataFrame, key: str, strips: list[Any], ids: list[Any], **o
     )
 
 
-def _reasons(text: str) -> str:
+def reasons_in_words(text: str) -> str:
+    """``confidence;noise`` as "Unsure of the class, perhaps noise"."""
     return ", ".join(REASON_TITLES.get(word, word).lower() for word in text.split(";") if word).capitalize()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from components.review_tables import reasons_in_words
 from components.review_view import View as Prediction
 from components.review_view import predictions_of, view_of
 from components.scripts import script, style
 from ecg_engine.preprocess import Run
 from state import session
 from state.runs import RunRow
-from state.strip_findings import Findings, findings_of, noise_sentences
+from state.strip_findings import Findings, class_shares, findings_of, noise_sentences
 
 _DIGITS = 4
 
@@ -108,18 +109,10 @@ def beat_readings(row: RunRow, beat: int) -> list[tuple[str, str]]:
     found = newest_found(row)
     if found is None or found.beats is None or beat not in found.beats.index:
         return []
-    return _facts({str(name): value for name, value in found.beats.loc[beat].items()}, found.model)
-
-
-def _facts(read: Mapping[str, Any], model: str) -> list[tuple[str, str]]:
-    facts = []
-    if isinstance(read.get("aami"), str) and read["aami"]:
-        name = str(read.get("pred_label_name") or "")
-        sure = read.get("pred_conf", np.nan)
-        more = f", {sure:.0%} sure" if sure == sure else ""
-        facts.append((model, f"{read['aami']}: {name or 'no class'}{more}"))
-    shares = [(letter, read.get(f"p_{letter.lower()}", np.nan)) for letter in "NSVF"]
-    known = [f"{letter} {share:.0%}" for letter, share in shares if share == share]
-    if known:
-        facts.append(("By class", ", ".join(known)))
-    return facts
+    read = found.beats.loc[[beat]]
+    letter, name = (str(read[column].fillna("").iloc[0]) for column in ("aami", "pred_label_name"))
+    if not letter:
+        return []
+    why = reasons_in_words(str(read["review_reason"].iloc[0]))
+    facts = [(found.model, f"{letter}: {name}"), ("By class", class_shares(read)[0])]
+    return [*facts, ("In review", why)] if why else facts

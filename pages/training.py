@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -9,14 +12,16 @@ from components.frame import empty_state, page_header
 from components.jobs import busy, job_panel
 from components.keymap import RETRAIN, START, STOP, UNDO
 from components.outcome import attempt, begin_page
+from components.profiles import profile_of, told_profile
 from components.training_data import data_there_is, device_found
-from components.training_models import actions, bring_model, curves, detail, model_list
+from components.training_figures import curves, detail
+from components.training_models import actions, bring_model, model_list
 from components.training_settings import training_settings
 from ecg_engine.config import TrainConfig
 from state import session
 from state.jobs import DONE, Job
 from state.models import ModelRow
-from state.runs import RunRow
+from state.runs import TRAIN, RunRow
 from state.studies import Study
 
 KINDS = ("train", "retrain")
@@ -73,15 +78,23 @@ def show_when_done(job: Job | None, models: list[ModelRow]) -> None:
 
 
 def live(job: Job) -> None:
-    """Loss and accuracy of the epochs so far."""
-    history = pd.DataFrame(job.detail.get("history") or [])
-    if len(history):
-        last = history.iloc[-1]
-        st.caption(
-            f"Epoch {int(last['epoch'])} of {job.detail.get('epochs', '?')}: {last['class_acc']:.1%} of held-out beats "
-            f"right, {last['seconds']:.1f} s an epoch"
-        )
-        curves(history, f"live_{job.id}", job.detail.get("epochs"), height=320)
+    """The curves of the epochs so far."""
+    rows = job.detail.get("history") or []
+    if rows:
+        # An account of several networks says itself how many epochs there will be.
+        epochs = rows[-1].get("epochs") or job.detail.get("epochs")
+        st.caption(f"Epoch {rows[-1]['epoch']} of {epochs or '?'}: {told_epoch(rows[-1])}")
+        curves(pd.DataFrame(rows), f"live_{job.id}", epochs, height=320)
+
+
+def told_epoch(row: Mapping[str, Any]) -> str:
+    """What an epoch came to."""
+    parts = [str(row["net"])] if row.get("net") else []
+    if row.get("class_acc") is not None:
+        parts.append(f"{row['class_acc']:.1%} of held-out beats right")
+    elif row.get("val_loss") is not None:
+        parts.append(f"held-out loss {row['val_loss']:.3f}")
+    return ", ".join([*parts, f"{row['seconds']:.1f} s an epoch"])
 
 
 def retrain_row(study: Study, models: list[ModelRow], waiting: bool) -> None:
@@ -107,10 +120,9 @@ def retrain_row(study: Study, models: list[ModelRow], waiting: bool) -> None:
 
 
 def train_form(study: Study, run: RunRow, models: list[ModelRow], ready: bool) -> None:
-    last = session.store().runs.newest(study.id, "train")
-    known = TrainConfig().to_dict().keys()
-    before = TrainConfig.from_dict({k: v for k, v in (last.config if last else {}).items() if k in known})
-    config = training_settings(study, before)
+    profile = profile_of(run)
+    told_profile(profile)
+    config = training_settings(study, _settings_before(study, profile))
     device_found()
     st.button(
         "Train",
@@ -122,6 +134,15 @@ def train_form(study: Study, run: RunRow, models: list[ModelRow], ready: bool) -
         on_click=attempt,
         args=(lambda: _submit(study, "train", {"config": config.to_dict(), "runs": [run.id]}) if config else None,),
     )
+
+
+def _settings_before(study: Study, profile: str) -> TrainConfig:
+    """What the newest training of the profile was done with, or the defaults."""
+    known = TrainConfig().to_dict().keys()
+    for run in session.store().runs.all(study.id, TRAIN):
+        if profile_of(run) == profile and run.config:
+            return TrainConfig.from_dict({name: value for name, value in run.config.items() if name in known})
+    return TrainConfig(profile=profile)
 
 
 def _submit(study: Study, kind: str, params: dict[str, object]) -> None:

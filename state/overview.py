@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ecg_engine.datasets import training_data
 from ecg_engine.labels import NOISE, UNLABELLED, label_name
 from ecg_engine.preprocess import Run
 from state.effective import Effective
@@ -80,3 +81,38 @@ def training_table(run: Run, effective: Effective, patients: np.ndarray) -> pd.D
             }
         )
     return pd.DataFrame(rows, columns=["label", "name", "beats", "patients", "decided"])
+
+
+def strips_to_learn_from(run: Run, effective: Effective) -> pd.DataFrame:
+    """What a training in the arrhythmia profile would learn from on this run.
+
+    Returns
+    -------
+    DataFrame
+        label, name, strips (whose label it is now), patients (of these strips; a strip without one counts as one),
+        decided (beats that a reader gave it, alone or with look-alikes). In ascending order, noise and unlabelled
+        strips last.
+    """
+    (said,) = training_data(
+        run,
+        labels=effective.labels,
+        noise_flags=effective.noise_flags,
+        source=effective.source,
+        deleted=effective.deleted,
+    ).parts
+    labels, given = np.unique(said.strip_labels), np.unique(said.known[said.known != UNLABELLED])
+    rows = []
+    for label in sorted(
+        {*labels.tolist(), *given.tolist()}, key=lambda value: (value == UNLABELLED, value == NOISE, value)
+    ):
+        mine = said.strip_labels == label
+        rows.append(
+            {
+                "label": label,
+                "name": label_name(label),
+                "strips": int(mine.sum()),
+                "patients": len(set(said.patient_group[mine].tolist())),
+                "decided": 0 if label == UNLABELLED else int((said.known == label).sum()),
+            }
+        )
+    return pd.DataFrame(rows, columns=["label", "name", "strips", "patients", "decided"])

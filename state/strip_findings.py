@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ecg_engine.arrhythmia.findings import RULES
 from ecg_engine.arrhythmia.quality import SENTENCES
@@ -14,6 +14,7 @@ from ecg_engine.labels import UNKNOWN, UNLABELLED, label_name
 from ecg_engine.preprocess import Run
 
 NORMAL = 0
+CLASSES = ("N", "S", "V", "F")
 UNKNOWN_PATTERN, NOTHING_SURE, NOT_READ = "Unknown pattern", "Nothing sure", "Not read"
 """In place of a finding: a strip unlike those that the model knows; none that can be stood by; no beat was read."""
 
@@ -58,18 +59,31 @@ class Findings:
     @property
     def names(self) -> list[str]:
         """The most serious finding of each strip in a word or two, or what stands in its place."""
-        spoken = {UNKNOWN: NOTHING_SURE, UNLABELLED: NOT_READ}
-        names = {label: spoken.get(label) or label_name(label) for label in np.unique(self.label).tolist()}
-        return [
-            UNKNOWN_PATTERN if strange else names[label]
-            for label, strange in zip(self.label.tolist(), self.strange.tolist(), strict=True)
-        ]
+        return finding_names(self.label, self.strange)
 
     @property
     def rank(self) -> NDArray[np.int64]:
         """How serious each strip is, 0 the most: unknown patterns, findings, nothing sure, normal ones, unread ones."""
         ranks = np.array([_RANKS.get(one, _LAST) for one in self.label.tolist()], dtype=np.int64)
         return np.where(self.strange, 0, ranks)
+
+
+def finding_names(label: ArrayLike, strange: ArrayLike) -> list[str]:
+    """Findings in a word or two, by label id (-99: nothing sure, -999: not read), or that the pattern is unknown."""
+    spoken = {UNKNOWN: NOTHING_SURE, UNLABELLED: NOT_READ}
+    labels, unusual = np.asarray(label, dtype=np.int64), np.asarray(strange, dtype=bool)
+    names = {one: spoken.get(one) or label_name(one) for one in np.unique(labels).tolist()}
+    return [UNKNOWN_PATTERN if odd else names[one] for one, odd in zip(labels.tolist(), unusual.tolist(), strict=True)]
+
+
+def class_shares(beats: pd.DataFrame) -> list[str]:
+    """How likely each class is for each beat, likeliest first: "V 93 %, S 4 %"; under 1 % is not told."""
+    shares = beats[[f"p_{letter.lower()}" for letter in CLASSES]].to_numpy(dtype=np.float64)
+    told = []
+    for row in shares.tolist():
+        ordered = sorted(zip(row, CLASSES, strict=True), key=lambda pair: -pair[0] if pair[0] == pair[0] else 1.0)
+        told.append(", ".join(f"{letter} {share:.0%}".replace("%", " %") for share, letter in ordered if share >= 0.01))
+    return told
 
 
 def findings_of(run: Run, strips: pd.DataFrame, min_known_share: float) -> Findings | None:

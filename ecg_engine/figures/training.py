@@ -19,23 +19,23 @@ _SHARES = (("class_acc", "class accuracy", 1, "solid"), ("gate_acc", "noise-gate
 
 
 def curves_figure(history: pd.DataFrame) -> go.Figure:
-    """Loss above, accuracy on held-out beats below, by epoch; the kept epoch is marked.
+    """Loss above, accuracy on held-out beats below, by epoch; the kept epoch, or where another net begins, is marked.
 
     Parameters
     ----------
     history : DataFrame
         ``TrainingResult.history`` or its rows so far: epoch, and whichever of train_loss, val_loss, class_acc,
-        gate_acc, best there are.
+        gate_acc, best, net (the name of the one in training) there are. Without an accuracy there is no lower half.
     """
     if not len(history):
         return empty("No epoch has finished yet.")
     epochs = history["epoch"].to_numpy()
-    data: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
     for place, group in (("y", _LOSSES), ("y2", _SHARES)):
         for column, name, colour, dash in group:
             if column not in history or history[column].isna().all():
                 continue
-            data.append(
+            lines.append(
                 {
                     "type": "scatter",
                     "mode": "lines+markers",
@@ -47,23 +47,55 @@ def curves_figure(history: pd.DataFrame) -> go.Figure:
                     "marker": {"size": 5},
                 }
             )
+    halves = any(line["yaxis"] == "y2" for line in lines)
+    data = lines if "net" not in history else [part for line in lines for part in _by_net(line, history["net"])]
+    shapes, notes, words = _marks(history, epochs, 0.46 if halves else 1.0)
+    what = "Loss and accuracy" if halves else "Loss"
+    across = {"rangemode": "tozero", **({"dtick": 1} if len(history) <= 15 else {})}
+    axes: dict[str, Any] = {"xaxis": axis("epoch", **across), "yaxis": axis("loss", rangemode="tozero")}
+    if halves:
+        axes = {
+            "xaxis": axis("epoch", anchor="y2", **across),
+            "yaxis": axis("loss", domain=[0.54, 1.0], rangemode="tozero"),
+            "yaxis2": axis("accuracy", domain=[0.0, 0.46], range=[0, 1.02]),
+        }
+    return chart(data, alt=f"{what} over {words}", height=440, shapes=shapes, annotations=notes, **axes)
+
+
+def _by_net(line: dict[str, Any], net: pd.Series) -> list[dict[str, Any]]:
+    """A line broken where another net begins: its loss starts anew."""
+    number = (net != net.shift()).cumsum().to_numpy()
+    parts = []
+    for one in range(1, int(number.max()) + 1):
+        rows = number == one
+        parts.append(line | {"x": line["x"][rows], "y": line["y"][rows], "showlegend": one == 1})
+    return parts
+
+
+def _marks(
+    history: pd.DataFrame, epochs: npt.NDArray[Any], top: float
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], str]:
+    """Upright lines, their words, and what the chart tells those who cannot see it."""
     shapes, notes, words = [], [], f"{len(history)} epochs"
     if "best" in history and history["best"].any():
         best = int(epochs[history["best"].to_numpy(dtype=bool)][-1])
-        line = {"color": ALARM, "dash": "dot", "width": 1.5}
-        shapes.append({"type": "line", "x0": best, "x1": best, "y0": 0, "y1": 1, "yref": "paper", "line": line})
+        shapes.append(_upright(best, ALARM))
         words += f", epoch {best} is kept"
-        notes.append(note(f"kept: epoch {best}", 1.0, 0.46))
-    return chart(
-        data,
-        alt=f"Loss and accuracy over {words}",
-        height=440,
-        xaxis=axis("epoch", anchor="y2", rangemode="tozero", **({"dtick": 1} if len(history) <= 15 else {})),
-        yaxis=axis("loss", domain=[0.54, 1.0], rangemode="tozero"),
-        yaxis2=axis("accuracy", domain=[0.0, 0.46], range=[0, 1.02]),
-        shapes=shapes,
-        annotations=notes,
-    )
+        notes.append(note(f"kept: epoch {best}", 1.0, top))
+    if "net" in history:
+        begins = np.flatnonzero((history["net"] != history["net"].shift()).to_numpy())
+        shapes += [_upright(float(epochs[row]) - 0.5, INK) for row in begins[1:]]
+        for row in begins:
+            name = str(history["net"].iloc[row])
+            mark = {"text": name, "x": float(epochs[row]), "y": 1.0, "yref": "paper", "showarrow": False}
+            notes.append(mark | {"xanchor": "left", "yanchor": "top", "font": {"size": 11, "color": INK}})
+        words += ": " + ", then ".join(str(history["net"].iloc[row]) for row in begins)
+    return shapes, notes, words
+
+
+def _upright(x: float, colour: str) -> dict[str, Any]:
+    line = {"color": colour, "dash": "dot", "width": 1.5}
+    return {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper", "line": line}
 
 
 def confusion_figure(matrix: npt.ArrayLike, classes: Sequence[Any]) -> go.Figure:
