@@ -228,6 +228,9 @@ def fit(
         with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
             torch.manual_seed(config.seed + number)
             net = kind(len(VF_COLUMNS), len(S_COLUMNS), len(labels)).to(where)
+            if kind is PictureNet and nets:
+                # it sees nothing of S that the towers do not, and has fewer steps to learn it in
+                net.s.load_state_dict(nets[-1].s.state_dict())  # type: ignore[union-attr]
             train_net(net, taught, config, epochs[number], config.seed + number, after)
         nets.append(net.cpu().eval())
     return BeatModel(labels, acts_as, nets, scale)

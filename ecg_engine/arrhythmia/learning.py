@@ -180,10 +180,11 @@ def learn(
     end = 1.0 if config.hybrid is None else 0.5
     given = study.examples
     moved = moved_examples(study, config)
-    lean = join([given.without_waves, moved.without_waves])
+    parts = [given] if moved is None else [given, moved]
+    lean = join([one.without_waves for one in parts])
     early = fit(lean, first, part(progress, 0, 0.2 * end), on_epoch=account(0, "first round"), held=held, device=device)
     made = set_in_examples(study, early, config)
-    parts = [given, moved] if made is None else [given, moved, made]
+    parts += [] if made is None else [made]
     lean = join([one.without_waves for one in parts])
     told = account(first.all_epochs)
     model = fit(lean, config.fit, part(progress, 0.2 * end, end), on_epoch=told, held=held, device=device)
@@ -210,16 +211,25 @@ def learn(
     return add_hybrid(model, join(parts), likely, config.hybrid, part(progress, end, 1.0), after)
 
 
-def moved_examples(study: Study, config: LearnConfig) -> Examples:
-    """Copies of ordinary strips with their beats moved in time."""
+def moved_examples(study: Study, config: LearnConfig) -> Examples | None:
+    """Copies of ordinary strips with their beats moved in time; None where there are none."""
     more = retimed(study.beats, study.labels, config.moved, config.fit.seed)
-    references = study.references.of_strips(more.source)
-    context = describe(more.beats, references)
-    silent_labels = np.full(len(more.source), UNLABELLED)
-    weight = np.full(len(more.beats), config.made_weight, dtype=np.float32)
-    noise = _of_sources(study, more.source)
-    every = Examples.of(more.beats, context, silent_labels, more.known, weight, references, noise)
-    return every.strips(np.arange(len(study.labels), len(more.source)))
+    first = len(study.labels)
+    source, copied = more.source[first:], more.beats.strip >= first
+    if not len(source):
+        return None
+    beats = CutBeats(
+        more.beats.waves[copied],
+        more.beats.strip[copied] - first,
+        more.beats.r_sec[copied],
+        more.beats.inside[copied],
+        more.beats.patient[first:],
+    )
+    references = study.references.of_strips(source)
+    context = describe(beats, references, _usual_of_patients(study))
+    weight = np.full(len(beats), config.made_weight, dtype=np.float32)
+    known, noise = more.known[copied], _of_sources(study, source)
+    return Examples.of(beats, context, np.full(len(source), UNLABELLED), known, weight, references, noise)
 
 
 def set_in_examples(study: Study, model: BeatModel, config: LearnConfig) -> Examples | None:
