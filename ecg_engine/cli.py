@@ -52,7 +52,7 @@ def build_parser() -> Parser:
     one.add_argument("--preprocessed_dir", required=True, metavar="DIR")
     one.add_argument("--out_dir", required=True, metavar="DIR")
     one.add_argument("--device", metavar="NAME", help="cpu or cuda (default: cuda if there is one)")
-    one.add_argument("--profile", choices=PROFILES, help="refuse a model of another profile (default: the model's)")
+    one.add_argument("--profile", dest="model_profile", choices=PROFILES, help="the profile that the model must be of")
     add_config(one, PredictConfig, defaults_from="the model's")
     old = one.add_argument_group("for old state dicts alone (a bundle carries all this)")
     old.add_argument("--prototype_dir", metavar="DIR", help="preprocessed data set that the bank was made of")

@@ -175,9 +175,9 @@ def run_predict(args: Arguments) -> None:
     overrides = given(args, PredictConfig)
     PredictConfig.from_dict(overrides)
     bundle = _model_of(args)
-    if args.profile is not None and args.profile != bundle.profile:
+    if args.model_profile is not None and args.model_profile != bundle.profile:
         raise ConfigError(
-            f"--profile is {args.profile}, but the model is of the {bundle.profile} profile. "
+            f"--profile is {args.model_profile}, but the model is of the {bundle.profile} profile. "
             "Leave the option out, or train a model in that profile."
         )
     run = load_run(args.preprocessed_dir)
