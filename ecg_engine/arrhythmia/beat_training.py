@@ -65,7 +65,31 @@ class FitConfig:
         return self.members * self.epochs + self.use_cnn * self.epochs_cnn
 
 
-class Lesson(NamedTuple):
+class Said(NamedTuple):
+    """What a net says of the beats of B strips.
+
+    Attributes
+    ----------
+    log_p : Tensor (m, K)
+        Log-probabilities of the classes.
+    beat : Tensor of int64 (m,)
+        Which beats these are.
+    symbols : Tensor (B, T, 4)
+        Log-probabilities of the symbols, strip by strip.
+    lengths : Tensor of int64 (B,)
+    aside : Tensor or float
+        A loss of the net's own, for what it says beside classes.
+    """
+
+    log_p: Tensor
+    beat: Tensor
+    symbols: Tensor
+    lengths: Tensor
+    aside: Tensor | float = 0.0
+
+
+@dataclass(frozen=True)
+class Lesson:
     """Strips and what is said of them, on one device.
 
     Attributes
@@ -123,18 +147,24 @@ class Lesson(NamedTuple):
         plain = (np.isin(self.labels, PLAIN_LABELS) & ~_told(self.known.cpu().numpy(), self.bounds))[self.rows]
         return self.rows[plain], self.rows[~plain]
 
-    def log_p(self, net: nn.Module, strips: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Log-probabilities of the classes of these strips' beats (m, K) and which beats these are, of the symbols
-        (B, T, 4), and the lengths of the strips."""
+    def log_p(self, net: nn.Module, strips: NDArray[np.int64]) -> Said:
+        """What a net says of these strips' beats."""
+        beat, inside = self.beats_of(strips)
+        return self.said(torch.log_softmax(net(*self.inputs(net, beat)), 1), beat, inside)
+
+    def beats_of(self, strips: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.bool_]]:
+        """Which beats these strips have (m,), and where they stand when each strip is a row (B, T)."""
         first, counts = self.bounds[strips], np.diff(self.bounds)[strips]
         steps = np.arange(max(int(counts.max(initial=0)), 1))
         inside = steps[None] < counts[:, None]
+        return torch.from_numpy((first[:, None] + steps[None])[inside]).to(self.vf.device), inside
+
+    def said(self, log_p: Tensor, beat: Tensor, inside: NDArray[np.bool_], aside: Tensor | float = 0.0) -> Said:
+        """Put what was said of beats into strips."""
         device = self.vf.device
-        beat = torch.from_numpy((first[:, None] + steps[None])[inside]).to(device)
-        log_p = torch.log_softmax(net(*self.inputs(net, beat)), 1)
         mask = torch.from_numpy(inside).to(device)[:, :, None]
         filled = log_p.new_zeros(*inside.shape, len(SYMBOLS)).masked_scatter(mask, symbol_log_p(log_p, self.acts_as))
-        return log_p, beat, filled, torch.from_numpy(counts.astype(np.int64)).to(device)
+        return Said(log_p, beat, filled, torch.from_numpy(inside.sum(axis=1)).to(device), aside)
 
     def inputs(self, net: nn.Module, beat: Tensor | slice) -> tuple[Tensor, Tensor, Tensor]:
         """What the net sees of some beats; pictures are gathered only for nets that look at them."""
@@ -150,8 +180,9 @@ class Lesson(NamedTuple):
         with torch.no_grad():
             for start in range(0, len(rows), 512):
                 some = rows[start : start + 512]
-                _, _, symbols, lengths = self.log_p(net, some)
-                total -= float(strip_log_likelihood(symbols, lengths, torch.from_numpy(self.labels[some])).sum())
+                said = self.log_p(net, some)
+                labels = torch.from_numpy(self.labels[some])
+                total -= float(strip_log_likelihood(said.symbols, said.lengths, labels).sum())
         net.train(was)
         return total / len(rows) if len(rows) else float("nan")
 
@@ -207,16 +238,17 @@ def train_net(
         begun, total, said_of = time.perf_counter(), 0.0, 0.0
         order = np.concatenate([_shuffled(ordinary, generator)[:drawn], others])
         for some in np.array_split(_shuffled(order, generator), steps):
-            log_p, beat, symbols, lengths = lesson.log_p(net, some)
-            weight = torch.from_numpy(speaks_for[some]).to(log_p.device)
-            loss = -(strip_log_likelihood(symbols, lengths, torch.from_numpy(lesson.labels[some])) * weight).sum()
+            says = lesson.log_p(net, some)
+            weight = torch.from_numpy(speaks_for[some]).to(says.log_p.device)
+            likelihood = strip_log_likelihood(says.symbols, says.lengths, torch.from_numpy(lesson.labels[some]))
+            loss = -(likelihood * weight).sum()
             total, said_of = total + float(loss.detach()), said_of + float(telling[some].sum())
-            said = (lesson.known[beat] >= 0).nonzero()[:, 0]
+            said = (lesson.known[says.beat] >= 0).nonzero()[:, 0]
             if len(said):
-                picked = log_p[said, lesson.known[beat[said]]]
-                loss = loss - (picked * lesson.weight[beat[said]]).sum()
+                beat = says.beat[said]
+                loss = loss - (says.log_p[said, lesson.known[beat]] * lesson.weight[beat]).sum()
             optimiser.zero_grad()
-            (loss / weight.sum()).backward()
+            (loss / weight.sum() + says.aside).backward()
             nn.utils.clip_grad_norm_(net.parameters(), 2.0)
             optimiser.step()
             schedule.step()

@@ -1,12 +1,8 @@
-"""Training of the hybrid net of the arrhythmia profile: labels of strips and known beats as for the towers, and a gate.
-
-Ordinary strips are most of a study and teach least: each epoch sees a share of them, which then weigh the more.
-"""
+"""Training of the hybrid net of the arrhythmia profile: as the towers are, with a gate that learns flags of noise."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -14,13 +10,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ecg_engine.arrhythmia.beat_classes import BeatModel, class_numbers, scaled_columns, symbol_log_p
+from ecg_engine.arrhythmia.beat_classes import BeatModel, class_numbers, scaled_columns
+from ecg_engine.arrhythmia.beat_training import FitConfig, Lesson, OnEpoch, Said, train_net
 from ecg_engine.arrhythmia.context import S_COLUMNS, VF_COLUMNS
 from ecg_engine.arrhythmia.examples import Examples
 from ecg_engine.arrhythmia.hybrid import HybridBeatNet, HybridInputs, bank_of, hybrid_inputs, noise_targets, windows_of
-from ecg_engine.arrhythmia.retiming import PLAIN_LABELS
-from ecg_engine.arrhythmia.runs import STRIP_RULES, SYMBOLS, strip_log_likelihood
 from ecg_engine.arrhythmia.towers import Towers
+from ecg_engine.bank import PrototypeBank
 from ecg_engine.config import TrainConfig
 from ecg_engine.labels import NOISE
 from ecg_engine.progress import Progress, silent
@@ -49,12 +45,45 @@ class HybridConfig:
 
     settings: TrainConfig = field(default_factory=TrainConfig)
     epochs: int = 12
-    batch: int = 128
+    batch: int = 256
     rate: float = 2e-3
     decay: float = 1e-3
     ordinary: float = 1 / 3
     known_weight: float = 1.0
     seed: int = 42
+
+    @property
+    def fit(self) -> FitConfig:
+        """The same for the loop that trains the towers."""
+        same = ("epochs", "batch", "rate", "decay", "ordinary", "known_weight", "seed")
+        return FitConfig(**{name: getattr(self, name) for name in same})
+
+
+@dataclass(frozen=True)
+class HybridLesson(Lesson):
+    """Strips and what is said of them, as the hybrid net reads them.
+
+    Attributes
+    ----------
+    read : HybridInputs
+    noisy : Tensor (n,)
+        1 for noise, else 0.
+    gate_weight : float
+    """
+
+    read: HybridInputs
+    noisy: Tensor
+    gate_weight: float
+
+    def log_p(self, net: nn.Module, strips: NDArray[np.int64]) -> Said:
+        """As for the towers; the gate's cross-entropy stands aside."""
+        assert isinstance(net, HybridBeatNet)
+        beat, inside = self.beats_of(strips)
+        windows = windows_of(inside.sum(axis=1)).to(beat.device)
+        out = net.forward_beats(self.read.waves[beat], windows, self.read.beside[beat])
+        assert out.gate is not None
+        gate = F.binary_cross_entropy_with_logits(out.gate, self.noisy[beat])
+        return self.said(torch.log_softmax(out.classes, 1), beat, inside, self.gate_weight * gate)
 
 
 def add_hybrid(
@@ -63,7 +92,10 @@ def add_hybrid(
     likely: NDArray[np.integer],
     config: HybridConfig | None = None,
     progress: Progress = silent,
-    on_epoch: Callable[[int, float], None] | None = None,
+    *,
+    on_epoch: OnEpoch | None = None,
+    held: Examples | None = None,
+    device: str | torch.device | None = None,
 ) -> BeatModel:
     """A model with the hybrid net among its nets; all have the same say in a class, and it alone speaks of noise.
 
@@ -77,9 +109,9 @@ def add_hybrid(
         Likely label id of each beat, for the labels of the prototypes; -999 for beats that shall not be part of one.
     config : HybridConfig, optional
     progress : Progress, optional
-        May raise ``Cancelled``.
-    on_epoch : callable, optional
-        Called with the epoch, from 1, and its mean loss a strip.
+        Called after every epoch; may raise ``Cancelled``.
+    on_epoch, held, device : optional
+        As for :func:`ecg_engine.arrhythmia.beat_classes.fit`.
 
     Returns
     -------
@@ -90,90 +122,48 @@ def add_hybrid(
     InputError
         If the examples hold no waves.
     """
-    config = config or HybridConfig()
+    config, where = config or HybridConfig(), torch.device("cpu" if device is None else device)
     bank = bank_of(examples, likely, config.settings)
-    vf, s = scaled_columns(examples, model.scale)
-    inputs = hybrid_inputs(examples, vf, s, bank)
-    generator = torch.Generator().manual_seed(config.seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    taught = _lesson(examples, model, bank, config, where)
+    judged = None if held is None else _lesson(held, model, bank, config, where)
+    epochs, done = config.fit.epochs, 0
+
+    def after(net: nn.Module, loss: float, seconds: float) -> None:
+        nonlocal done
+        done += 1
+        row = {"epoch": done, "epochs": epochs, "net": "hybrid net", "train_loss": loss, "seconds": seconds}
+        if judged is not None:
+            row["val_loss"] = judged.likelihood(net)
+        if on_epoch is not None:
+            on_epoch(row)
+        progress("learning beats: hybrid net", done / epochs)
+
+    with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
+        torch.manual_seed(config.fit.seed)
         net = HybridBeatNet(len(VF_COLUMNS), len(S_COLUMNS), len(model.labels), bank.feature_dim)
         # there is little to learn S from: what a tower knows of it already is kept to go on from
         towers = [one for one in model.nets if isinstance(one, Towers)]
         if towers:
             net.s.load_state_dict(towers[0].s.state_dict())
-
-        def after(epoch: int, loss: float) -> None:
-            if on_epoch is not None:
-                on_epoch(epoch, loss)
-            progress(f"learning beats: hybrid net, epoch {epoch} of {config.epochs}", epoch / config.epochs)
-
-        _train(net, inputs, examples, model, config, generator, after)
-    return BeatModel(model.labels, model.acts_as, [*model.nets, net.eval()], model.scale, bank)
+        train_net(net.to(where), taught, config.fit, epochs, config.fit.seed, after)
+    return replace(model, nets=[*model.nets, net.cpu().eval()], bank=bank)
 
 
-def _train(
-    net: HybridBeatNet,
-    inputs: HybridInputs,
-    examples: Examples,
-    model: BeatModel,
-    config: HybridConfig,
-    generator: torch.Generator,
-    after: Callable[[int, float], None],
-) -> None:
+def _lesson(
+    examples: Examples, model: BeatModel, bank: PrototypeBank, config: HybridConfig, device: torch.device
+) -> HybridLesson:
     number = class_numbers(examples.known, model.labels)
-    said = torch.from_numpy(number)
-    weight = torch.from_numpy(examples.weight) * config.known_weight
-    gate, labels = torch.from_numpy(noise_targets(examples).astype(np.float32)), torch.from_numpy(examples.labels)
-    plain, rest = _rows(examples, number)
-    drawn = round(config.ordinary * len(plain)) or len(plain)
-    steps = max(1, -(-(drawn + len(rest)) // config.batch))
-    optimiser = torch.optim.AdamW(net.parameters(), lr=config.rate, weight_decay=config.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.rate, total_steps=config.epochs * steps)
-    share = np.where(np.isin(np.arange(len(labels)), plain), len(plain) / max(drawn, 1), 1.0)
-    counts_as = torch.from_numpy(share.astype(np.float32))
-    net.train()
-    for epoch in range(config.epochs):
-        some_plain = plain[torch.randperm(len(plain), generator=generator).numpy()[:drawn]]
-        order = np.concatenate([some_plain, rest])
-        order = order[torch.randperm(len(order), generator=generator).numpy()]
-        total = 0.0
-        for rows in np.array_split(order, steps):
-            counts = inputs.counts[rows]
-            beat = torch.from_numpy(
-                np.concatenate([np.arange(examples.bounds[i], examples.bounds[i + 1]) for i in rows])
-            )
-            out = net.forward_beats(inputs.waves[beat], windows_of(counts), inputs.beside[beat])
-            assert out.gate is not None
-            log_p = torch.log_softmax(out.classes, 1)
-            by_strip = _by_strip(symbol_log_p(log_p, model.acts_as), counts)
-            likelihood = strip_log_likelihood(by_strip, torch.from_numpy(counts), labels[rows])
-            loss = -(likelihood * counts_as[rows]).sum()
-            told = (said[beat] >= 0).nonzero()[:, 0]
-            if len(told):
-                loss = loss - (log_p[told, said[beat[told]]] * weight[beat[told]]).sum()
-            loss = loss / len(rows)
-            noise = F.binary_cross_entropy_with_logits(out.gate, gate[beat])
-            optimiser.zero_grad()
-            (loss + config.settings.gate_loss_weight * noise).backward()
-            nn.utils.clip_grad_norm_(net.parameters(), 2.0)
-            optimiser.step()
-            schedule.step()
-            total += float(loss.detach()) * len(rows)
-        after(epoch + 1, total / max(len(order), 1))
-
-
-def _rows(examples: Examples, number: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Strips of nothing but ordinary beats about which nothing else is known, and all others that teach something."""
-    counts = np.diff(examples.bounds)
-    strip = np.repeat(np.arange(len(counts)), counts)
-    told = np.bincount(strip[number >= 0], minlength=len(counts)) > 0
-    plain = np.isin(examples.labels, PLAIN_LABELS) & ~told
-    teaching = told | np.isin(examples.labels, [*STRIP_RULES, NOISE])
-    return np.flatnonzero(plain & (counts > 0)), np.flatnonzero(teaching & ~plain & (counts > 0))
-
-
-def _by_strip(symbols: Tensor, counts: NDArray[np.int64]) -> Tensor:
-    """Rows of beats to (B, T, 4), zeros beyond a strip's end."""
-    inside = torch.from_numpy(np.arange(int(counts.max(initial=1))) < counts[:, None])
-    return symbols.new_zeros(*inside.shape, len(SYMBOLS)).masked_scatter(inside[:, :, None], symbols)
+    vf, s = scaled_columns(examples, model.scale)
+    read = hybrid_inputs(examples, vf, s, bank)
+    # the net looks at waves instead of pictures
+    blind = replace(examples, pictures=examples.pictures[:0])
+    plain = Lesson.of(blind, (vf, s), number, model.acts_as, config.known_weight, device)
+    noisy = noise_targets(examples)
+    # strips of noise teach the gate
+    noise_strips = np.flatnonzero((examples.labels == NOISE) & (np.diff(examples.bounds) > 0))
+    return HybridLesson(
+        **(vars(plain) | {"rows": np.union1d(plain.rows, noise_strips)}),
+        read=HybridInputs(read.waves.to(device), read.beside.to(device), read.counts),
+        noisy=torch.from_numpy(noisy.astype(np.float32)).to(device),
+        gate_weight=config.settings.gate_loss_weight,
+    )

@@ -7,7 +7,6 @@ patients' strips.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -153,8 +152,8 @@ def learn(
     progress : Progress, optional
         Called after every epoch; may raise ``Cancelled``.
     on_epoch, held, device : optional
-        As for :func:`ecg_engine.arrhythmia.beat_classes.fit`; epochs are counted over both rounds. The hybrid net is
-        trained on the processor, and gives no val_loss.
+        As for :func:`ecg_engine.arrhythmia.beat_classes.fit`; epochs are counted over both rounds. Held-out strips
+        must have waves if the hybrid net is learned.
 
     Returns
     -------
@@ -192,23 +191,9 @@ def learn(
         return model
     likely = np.full(sum(map(len, parts)), UNLABELLED)
     likely[: len(given)] = likely_labels(model, given)
-    told, begun = account(first.all_epochs + config.fit.all_epochs), time.perf_counter()
-
-    def after(epoch: int, loss: float) -> None:
-        nonlocal begun
-        now = time.perf_counter()
-        row = {
-            "epoch": epoch,
-            "net": "hybrid net",
-            "train_loss": loss,
-            "val_loss": float("nan"),
-            "seconds": now - begun,
-        }
-        begun = now
-        if told is not None:
-            told(row)
-
-    return add_hybrid(model, join(parts), likely, config.hybrid, part(progress, end, 1.0), after)
+    told = account(first.all_epochs + config.fit.all_epochs)
+    every, last = join(parts), part(progress, end, 1.0)
+    return add_hybrid(model, every, likely, config.hybrid, last, on_epoch=told, held=held, device=device)
 
 
 def moved_examples(study: Study, config: LearnConfig) -> Examples | None:
