@@ -35,7 +35,8 @@ NOTHING_WITHOUT_MODEL = (
 )
 _WORDS = {
     "accept": "Accept the suggestion",
-    "accept_strip": "Accept it for all open beats of this strip that have the same suggestion",
+    "accept_strip": "Accept it for all open beats of this strip that have the same suggestion; "
+    "at a group, show another of its beats",
     "valid": "It is a beat, not noise",
     "unsure": "Unsure: leave it for a second reader",
     "next": "Skip to the next open item",

@@ -277,11 +277,16 @@ def group_payload(index: BeatIndex, group_id: int, shown: str) -> dict[str, Any]
     return {"members": members_of(index, np.flatnonzero(index.groups == group_id)), "shown": shown}
 
 
-def members_of(index: BeatIndex, rows: NDArray[np.int64]) -> dict[str, list[int]]:
-    """Anchors of some beats: strip hash to times in ms, by which another run of the same file finds them again."""
-    names = index.names
+def members_of(
+    index: BeatIndex, rows: NDArray[np.int64], anchors: NDArray[np.int64] | None = None
+) -> dict[str, list[int]]:
+    """Anchors of some beats: strip hash to times in ms, by which another run of the same file finds them again.
+
+    ``anchors`` of all beats of the run may be those that readers' edits of R-peaks have led to.
+    """
+    names, times = index.names, index.first_ms if anchors is None else anchors
     members: dict[str, list[int]] = {}
-    for place, time in zip(index.strip_of_beat[rows].tolist(), index.first_ms[rows].tolist(), strict=True):
+    for place, time in zip(index.strip_of_beat[rows].tolist(), times[rows].tolist(), strict=True):
         if place >= 0:
             members.setdefault(names[place], []).append(time)
     return members

@@ -19,6 +19,8 @@ from state.targets import group_target
 _GROUP = REASONS.index("group")
 SHOWN = 24
 """Members whose waves are drawn beside the one in hand."""
+OTHERS = 8
+"""Members that a reader can look at on their strips, one after the other."""
 
 
 def group_items(run: Run, index: BeatIndex, predicted: Predicted) -> Items:
@@ -147,26 +149,36 @@ def group_facts(
     -------
     facts : dict
         ``members`` (strip hash to anchors in ms), ``count`` (of beats), ``strips`` (that hold one), ``shown``,
-        ``note``.
+        ``note``, ``others`` (place of the strip, its hash, anchor: of members to look at on their strips).
     waves : float32 (k, L)
         Of at most ``SHOWN`` members, the most typical first.
     step : int
         Of how many samples one is kept: a drawing needs no more.
     """
     rows = np.flatnonzero((index.groups == group) & ~effective.deleted)
-    members = members_of(index, rows)
+    members = members_of(index, rows, effective.anchor_ms)
     target = group_target(str(index.run_id), group)
+    beats = np.asarray(run.beats[rows], dtype=np.float32)
+    chosen = typical_members(beats, whole_beats(run)[rows], SHOWN) if len(rows) else rows
     facts = {
         "members": members,
         "count": len(rows),
         "strips": len(members),
         "shown": shown,
         "note": _note(effective, target),
+        "others": _others(index, effective, rows[chosen]),
     }
-    beats = np.asarray(run.beats[rows], dtype=np.float32)
-    places = typical_members(beats, whole_beats(run)[rows], SHOWN) if len(rows) else rows
     step = max(1, beats.shape[1] // 100)
-    return facts, beats[places][:, ::step], step
+    return facts, beats[chosen][:, ::step], step
+
+
+def _others(index: BeatIndex, effective: Effective, rows: NDArray[np.int64]) -> list[tuple[int, str, int]]:
+    """Some members to look at on their strips, on as many strips as there are: those least alike among them."""
+    _, first = np.unique(index.strip_of_beat[rows], return_index=True)
+    rows = rows[np.sort(first)]
+    rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(OTHERS, len(rows))).astype(np.int64))]
+    places, anchors = index.strip_of_beat[rows].tolist(), effective.anchor_ms[rows].tolist()
+    return [(place, index.names[place], anchor) for place, anchor in zip(places, anchors, strict=True)]
 
 
 def _note(effective: Effective, target: str) -> str:

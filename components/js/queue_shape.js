@@ -27,7 +27,8 @@ const compare = (wave, label, shapes, look, group) => {
   if (template) {
     lines.push({ name: `template of ${name}`, wave: template.wave, colour: labelLook(look, label).colour, dash: [], wide: 6, alpha: 0.32 });
   }
-  if (group) {
+  if (group) { // a template is the mean of what strips are called, which says little about one patient's beats
+    lines.length = 0;
     group.alike.forEach((one, at) => {
       const name = at ? "" : `${group.alike.length} of ${group.count.toLocaleString("en")} in the group`;
       lines.push({ name, wave: stretched(one, wave.length), colour: GROUP, dash: [], wide: 1, alpha: 0.4 });

@@ -215,8 +215,10 @@ export const createView = (root, look, does) => {
     root.dataset.item = item.key;
     root.dataset.kind = item.kind;
     think(item, data);
-    alike.disabled = count < 2;
-    alikeWords.textContent = count < 2 ? "All alike on this strip" : `All ${count} alike on this strip`;
+    const more = item.kind === "group";
+    alike.disabled = more ? item.blind || item.others.length < 2 : count < 2;
+    alikeWords.textContent = more ? "Show another of them" : count < 2 ? "All alike on this strip" : `All ${count} alike on this strip`;
+    alike.title = more ? "Another beat of the group, on its own strip" : "Accept it for all open beats of this strip that have the same suggestion";
     back.disabled = first;
     tellNow(item, strip, beat, settled, written);
     root.classList.toggle("waiting", !strip || !ready);

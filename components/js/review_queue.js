@@ -149,12 +149,30 @@ class Desk {
   acceptStrip() {
     const items = this.queue.alike();
     const { item, strip } = this.inHand();
+    if (item?.kind === "group") { this.showAnother(item); return; }
     if (!item || !strip) return;
     if (item.suggestion === null) { this.say("There is no suggestion to accept: give it a label."); return; }
     const decisions = items.flatMap((one) => accept(one, strip, this.look, this.data.reason));
     const name = labelName(this.look, item.suggestion);
     const whose = items.length > 1 ? `${items.length} beats of strip ${strip.number}` : this.named(item, strip);
     this.settle(items, decisions, `${whose}: ${name}, as suggested`);
+  }
+
+  /** Show the group in hand at another of its beats, on that one's strip. */
+  async showAnother(item) {
+    if (item.blind || item.others.length < 2) { this.say("There is no other strip to show."); return; }
+    const here = item.others.findIndex(([, hash, anchor]) => item.shown === `beat:${hash}:${anchor}`);
+    const [place, hash, anchor] = item.others[(here + 1) % item.others.length];
+    if (!this.queue.strips.has(hash)) {
+      try {
+        this.queue.takeStrips(await this.channel.fetchFrame("strips", { run: this.data.queue.run, strips: [place] }));
+      } catch (error) {
+        this.say(error.message);
+        return;
+      }
+    }
+    Object.assign(item, { strip: hash, shown: `beat:${hash}:${anchor}` });
+    this.draw();
   }
 
   // What is said of the item beside its label: it stays in hand.

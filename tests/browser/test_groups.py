@@ -72,6 +72,11 @@ def test_one_key_labels_a_group_and_one_undo_takes_it_back(desk: Desk) -> None:
     expect(page.locator(".why")).to_contain_text(f"1 of {len(rows)} beats of patient")
     own = f"beat:{index.names[int(index.strip_of_beat[rows[0]])]}:{int(index.first_ms[rows[0]])}"
 
+    title = page.locator(".sheet canvas").first.get_attribute("aria-label")
+    desk.press("h")
+    until(lambda: page.locator(".sheet canvas").first.get_attribute("aria-label") != title, "another of them is shown")
+    assert desk.at() == item and desk.stored() == [], "looking at another one decides nothing"
+
     desk.press("v")
     assert desk.at() not in ("", item), "the next item is there at once"
     expect(page.locator(".said")).to_contain_text(f"{len(rows)} beats of patient")
