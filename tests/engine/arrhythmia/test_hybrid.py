@@ -76,7 +76,9 @@ def test_the_net_has_every_part_of_the_references_net(reference_folder: Path) ->
 def test_ventricular_beats_of_unseen_patients_are_found(
     real_data: Path, study: Study, held_out: np.ndarray, model: BeatModel
 ) -> None:
-    few, clear = small(real_data), ~study.strips(held_out).noise
+    few, noise = small(real_data), study.strips(held_out).noise
+    assert noise is not None
+    clear = ~noise
     truth = few.aami[np.isin(few.beats.strip, held_out)][clear] == "V"
     p = model.probabilities(study.strips(held_out).examples)
     assert np.allclose(p.sum(1), 1, atol=1e-5)
@@ -105,7 +107,7 @@ def test_a_model_comes_back_from_a_file_unchanged(study: Study, model: BeatModel
         again = BeatModel.from_state(torch.load(file, weights_only=True))
         there, back = one.look(examples), again.look(examples)
         assert np.array_equal(there.classes, back.classes)
-        assert there.noise is not None
+        assert there.noise is not None and back.noise is not None
         assert np.array_equal(there.noise, back.noise)
 
 
@@ -157,7 +159,7 @@ def test_learning_a_study_takes_the_net_in_and_copies_keep_their_waves_and_flags
     config = LearnConfig(FitConfig(epochs=2, members=1, use_cnn=False), 0.3, 0.3, hybrid=replace(QUICK, epochs=1))
     some = study.strips(np.arange(0, len(study.labels), 3))
     moved = moved_examples(some, config)
-    assert moved.waves is not None and moved.noise is not None
+    assert moved is not None and moved.waves is not None and moved.noise is not None
     assert moved.waves.shape == (len(moved), LENGTH)
     assert 0 < moved.noise.mean() < 0.3
     rows: list[dict[str, object]] = []
