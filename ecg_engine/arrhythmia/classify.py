@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ecg_engine.arrhythmia.beat_classes import BeatModel, class_numbers
 from ecg_engine.arrhythmia.fibrillation import af_among_classified
 from ecg_engine.arrhythmia.findings import LEAST_CONFIDENCE, OSCILLATION_SHOWN, findings_of
+from ecg_engine.arrhythmia.fusion import with_fusion
 from ecg_engine.arrhythmia.groups import find_groups, propagate, smooth
 from ecg_engine.arrhythmia.learning import Study
 from ecg_engine.arrhythmia.oscillation import oscillation_probability
@@ -30,7 +31,7 @@ class Classified(NamedTuple):
     Attributes
     ----------
     probabilities : float32 (n, K)
-        Of the model's classes for each beat, groups and readers' labels taken in.
+        Of the model's classes for each beat; groups, readers' labels and sums of two shapes taken in.
     group : int64 (n,)
     beats : DataFrame
         One row a beat: strip, r_sec, aami (N, S, V, F, or Q where the strip swings without QRS complexes), pred_label
@@ -116,6 +117,9 @@ def decide(
         numbers = class_numbers(np.array(list(labelled.values()), dtype=np.int64), model.labels).tolist()
         given = {one: number for one, number in zip(labelled, numbers, strict=True) if number >= 0}
         probabilities = propagate(probabilities, group, given, shown)
+    # a beat of which a reader has spoken is certain, or of a group that she labelled
+    settled = np.isin(group, list(labelled or {})) | (probabilities.max(axis=1, initial=0.0) >= 1)
+    probabilities = with_fusion(probabilities, study.beats, study.references, study.context, group, settled)
     acts_as = np.array(model.acts_as)
     symbols = np.stack([probabilities[:, acts_as == k].sum(axis=1) for k in range(len(SYMBOLS))], axis=1)
     beats, symbol, best = study.beats, symbols.argmax(axis=1), probabilities.argmax(axis=1)
