@@ -34,7 +34,7 @@ def _per_hour(table: pd.DataFrame) -> None:
             key="history_counted",
             label_visibility="collapsed",
             persist_state="session",
-            help="Items are beats, strips and prototypes: each counts once an hour, however often it was decided.",
+            help="Items are beats, strips, groups, prototypes: each counts once an hour, however often it was decided.",
         )
     hours = counts_per_hour(table, st.context.timezone, what or DECISIONS)
     if not len(hours):

@@ -39,6 +39,9 @@ def source_words(view: View) -> str:
         made = verdicts(view.index, said).get(row)
         how = "a suggestion accepted" if source == "model" else "decided on this beat"
         return f"{how}{_by(made)}"
+    if source == "group":
+        made = verdicts(view.index, view.effective.said_of_prototypes).get(row)
+        return f"decided on its group of look-alike beats{_by(made)}"
     if source == "prototype":
         prototype = int(view.index.prototypes[row])
         return f"decided on its prototype {prototype}{_by(_on_prototype(view, prototype))}"

@@ -6,7 +6,7 @@ after what was said of the beat itself, its group or prototype, so where such a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from state.anchors import BeatIndex
 from state.deciding import Decision
-from state.peaks import PEAK, peaks_of
-from state.targets import ALERT, BEAT, GROUP, PROTOTYPE, parse_target
+from state.peaks import PEAK, Peaks, peaks_of
+from state.said import rows_of_many
+from state.targets import ALERT, BEAT, GROUP, PROTOTYPE, Target, parse_target
 
 VERDICT_FIELDS = ("label", "noise", "refined")
 """What settles a beat under review; notes, marks and seeds do not. To delete its R-peak does, too."""
@@ -24,7 +25,8 @@ VERDICT_FIELDS = ("label", "noise", "refined")
 def verdicts(index: BeatIndex, decisions: Iterable[Decision]) -> dict[int, Decision]:
     """Row of each beat that a reader has settled, and the newest decision that did.
 
-    A word on the beat's prototype or strip settles none of them: it was not said of this beat.
+    A word on the beat's group settles it where nothing was said of the beat itself. A word on its prototype or strip
+    does not: it was not said of this beat.
 
     Parameters
     ----------
@@ -50,7 +52,25 @@ def verdicts(index: BeatIndex, decisions: Iterable[Decision]) -> dict[int, Decis
         known.pop(made.field, None)
         if made.new is not None:  # "nothing said" leaves what was said in another field
             known[made.field] = made
-    return {row: max(known.values(), key=lambda made: made.order) for row, known in by_field.items() if known}
+    own_words = {row: max(known.values(), key=lambda made: made.order) for row, known in by_field.items() if known}
+    return _by_groups(index, peaks, said, targets) | own_words
+
+
+def _by_groups(
+    index: BeatIndex, peaks: Peaks, said: Sequence[Decision], targets: Sequence[Target]
+) -> dict[int, Decision]:
+    """Row of each beat whose group a reader has spoken of, and the newest decision that did."""
+    found: dict[int, dict[str, Decision]] = {}
+    for made, target in zip(said, targets, strict=True):
+        if target.kind != GROUP:
+            continue
+        rows, _ = rows_of_many(index, peaks, made, target)
+        for row in rows[rows < len(index)].tolist():
+            known = found.setdefault(row, {})
+            known.pop(made.field, None)
+            if made.new is not None:
+                known[made.field] = made
+    return {row: max(known.values(), key=lambda made: made.order) for row, known in found.items() if known}
 
 
 def verdict_label(made: Decision) -> str:

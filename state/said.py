@@ -105,10 +105,7 @@ class Said:
 
     def _many(self, decision: Decision, target: Target) -> None:
         """One word on all beats of a group or a prototype; of another run's, on those that are found again."""
-        of = self.index.groups if target.kind == GROUP else self.index.prototypes
-        rows, asked = np.flatnonzero(of == target.number) if target.name == self.index.run_id else _NO_ROWS, 0
-        if not len(rows) and (target.name != self.index.run_id or target.kind == GROUP):
-            rows, asked = self._members(decision)
+        rows, asked = rows_of_many(self.index, self.peaks, decision, target)
         if not len(rows):
             why = "it belongs to another run, and its beats were not kept"
             if asked:
@@ -121,14 +118,6 @@ class Said:
             self._verdict(target.kind, decision, rows)
         if len(rows) < asked:
             self.unmatched.append(Unmatched(decision, f"{asked - len(rows)} of its {asked} beats have no R-peak here"))
-
-    def _members(self, decision: Decision) -> tuple[NDArray[np.int64], int]:
-        members: dict[str, list[int]] = decision.payload.get("members") or {}
-        counts = [len(times) for times in members.values()]
-        strips = np.repeat(self.index.places(members), counts)
-        times = np.fromiter((time for times in members.values() for time in times), dtype=np.int64)
-        rows = self.peaks.places.match(strips, times)
-        return np.unique(rows[rows >= 0]), sum(counts)
 
     def _verdict(self, kind: str, decision: Decision, rows: Any) -> None:
         """A class label makes a beat valid, the label Noise marks it as noise; "valid" keeps the class said before."""
@@ -145,6 +134,24 @@ class Said:
                 noise[rows] = 1
             else:
                 label[rows], noise[rows] = value, 0
+
+
+def rows_of_many(index: BeatIndex, peaks: Peaks, decision: Decision, target: Target) -> tuple[NDArray[np.int64], int]:
+    """Rows of the beats that a word on a group or a prototype is about, and how many anchors were looked for (else 0).
+
+    In its own run they are the members; in another one, those that are found again.
+    """
+    of = index.groups if target.kind == GROUP else index.prototypes
+    here = target.name == index.run_id
+    rows = np.flatnonzero(of == target.number) if here else _NO_ROWS
+    if len(rows) or (here and target.kind == PROTOTYPE):
+        return rows, 0
+    members: dict[str, list[int]] = decision.payload.get("members") or {}
+    counts = [len(times) for times in members.values()]
+    strips = np.repeat(index.places(members), counts)
+    times = np.fromiter((time for times in members.values() for time in times), dtype=np.int64)
+    found = peaks.places.match(strips, times)
+    return np.unique(found[found >= 0]), sum(counts)
 
 
 def _label(name: str | None) -> int:

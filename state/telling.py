@@ -47,7 +47,8 @@ HOLDS, UNDONE = "Holds", "Undone"
 class Told(NamedTuple):
     """A decision's target in words, and where to look it up.
 
-    ``place`` is the strip's place in the run, None where the run in hand does not have it.
+    ``place`` is the strip's place in the run, None where the run in hand does not have it; of a group, the strip of its
+    first beat.
     """
 
     words: str
@@ -75,17 +76,19 @@ def told_target(target: str, strips: Strips | None, index: BeatIndex | None) -> 
         return Told(f"Beat at {parsed.number / 1000:.2f} s of {strip}", BEAT, place, parsed.number / 1000)
     here = index is not None and parsed.name == index.run_id
     if parsed.kind == GROUP:
-        return Told(_group_words(parsed.number, strips, index if here else None), GROUP, None, None)
+        return _told_group(parsed.number, strips, index if here else None)
     if parsed.kind == PROTOTYPE:
         return Told(f"Prototype {parsed.number}{'' if here else ' of an earlier run'}", PROTOTYPE, None, None)
     return Told(f"New pattern {parsed.number}", ALERT, None, None)
 
 
-def _group_words(group: int, strips: Strips | None, index: BeatIndex | None) -> str:
+def _told_group(group: int, strips: Strips | None, index: BeatIndex | None) -> Told:
     rows = np.empty(0, dtype=np.int64) if index is None else np.flatnonzero(index.groups == group)
     if index is None or strips is None or not len(rows):
-        return f"Group {group} of look-alike beats{'' if index is not None else ' of an earlier run'}"
-    return f"{len(rows):,} look-alike beats of {patient_words(strips.patient_id[index.strip_of_beat[rows[0]]])}"
+        earlier = "" if index is not None else " of an earlier run"
+        return Told(f"Group {group} of look-alike beats{earlier}", GROUP, None, None)
+    place = int(index.strip_of_beat[rows[0]])
+    return Told(f"{len(rows):,} look-alike beats of {patient_words(strips.patient_id[place])}", GROUP, place, None)
 
 
 def beat_of(target: str, index: BeatIndex) -> int | None:
@@ -204,6 +207,7 @@ def history_table(decisions: Sequence[Decision], strips: Strips | None, index: B
         first = by_id.get(made.undoes) if made.undoes else None
         by = undone.get(made.id)
         here = told.place if strips is not None else None
+        strip = None if told.kind == GROUP else here  # a group lies on many, of one patient
         rows.append(
             (
                 made.id,
@@ -220,10 +224,10 @@ def history_table(decisions: Sequence[Decision], strips: Strips | None, index: B
                 HOLDS if holds[made.id] else UNDONE,
                 by.reader if by else "",
                 by.at if by else None,
-                None if here is None or strips is None else int(strips.source_row[here]),
+                None if strip is None or strips is None else int(strips.source_row[strip]),
                 "" if here is None or strips is None else _patient(strips.patient_id[here]),
                 "" if here is None or strips is None else str(strips.source_file[here]),
-                None if here is None or strips is None else int(strips.file_row[here]) + 1,
+                None if strip is None or strips is None else int(strips.file_row[strip]) + 1,
                 told.seconds,
                 made.undoes or "",
                 made.target,

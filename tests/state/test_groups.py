@@ -12,6 +12,7 @@ from state.anchors import BeatIndex, group_payload
 from state.deciding import Decision
 from state.effective import effective_labels
 from state.errors import DecisionError
+from state.reviewing import verdicts
 from state.store import Store
 from state.studies import Study
 from state.targets import beat_target, group_target, normal_value, parse_target, prototype_target, strip_target
@@ -143,3 +144,13 @@ def test_the_history_tells_it_in_words(index: BeatIndex, said: Reading) -> None:
     assert told_target(word.target, None, other).words == "Group 0 of look-alike beats of an earlier run"
     table = history_table([word], None, index)
     assert table[["kind", "change"]].iloc[0].tolist() == ["Group", "not said → PAC"]
+
+
+def test_a_word_on_the_group_settles_its_beats_where_nothing_was_said_of_them(index: BeatIndex, said: Reading) -> None:
+    word, own = _group(said, index, "label", "PAC"), said(_beat(0, 500), "label", "PVC")
+    found = verdicts(index, [word, own])
+    assert {row: made.id for row, made in found.items()} == {0: own.id, 2: word.id, 3: word.id}
+    assert verdicts(index, [own, replace(word, at=START)])[0].id == own.id, "whichever came first"
+    assert set(verdicts(index, [word, _group(said, index, "label", None)])) == set()
+    other = index_of(TIMES, labels=[NORMAL, PVC], groups=[5] * 6, run_id="run2")
+    assert set(verdicts(other, [word])) == {0, 2, 3}
