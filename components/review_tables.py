@@ -43,9 +43,9 @@ def beats_table(view: View) -> None:
             "suggestion": shown["pred_label_name"],
             "confidence": shown["pred_conf"] * 100,
             "noise": shown["noise_prob"] * 100,
+            "noisy": shown["noise_reason"].map(reasons_text) if "noise_reason" in shown else "",
             **_more_of_beats(shown),
             "why": shown["review_reason"].map(reasons_in_words),
-            "noisy": shown["noise_reason"].map(reasons_text) if "noise_reason" in shown else "",
             "settled": np.where(
                 settled(view, rows), [label_name(int(value)) for value in view.effective.labels[rows]], ""
             ),
@@ -72,7 +72,7 @@ def beats_table(view: View) -> None:
             "aami": st.column_config.TextColumn("AAMI", help="N, S, V, F, or Q where there are no QRS complexes"),
             "classes": st.column_config.TextColumn("By class", help="How likely each class is"),
             "why": "Why in review",
-            "noisy": st.column_config.TextColumn("Noise", help="What was said of its noise"),
+            "noisy": st.column_config.TextColumn("Noise because", help="What preprocessing said of its noise"),
             "settled": st.column_config.TextColumn("Settled as", help="What a reader said of the beat"),
         },
     )

@@ -1,4 +1,4 @@
-"""What a model found on a run's strips, and how noisy they are, below the strip reader: its newest prediction."""
+"""What a model found on a run's strips, and how noisy they are, above the strip: its newest prediction."""
 
 from __future__ import annotations
 

@@ -86,6 +86,10 @@ def _folded(row: RunRow, rows: StripRows, now: StripFilter) -> None:
     count = sum(map(bool, (*parts, *more)))
     title = "Filter and order" + (f" ({count} set)" if count else "")
     with st.popover(title, icon=":material/filter_list:", width="stretch", key="strips_filters"):
+        orders = orders_of(rows)
+        if st.session_state.get("strips_order") not in orders:  # of a run that had more to go by
+            st.session_state["strips_order"] = orders[0]
+        st.selectbox("Order", orders, key="strips_order", **common)
         st.multiselect(
             "Label of the strip",
             [*FILE_LABELS, UNLABELLED],
@@ -112,10 +116,6 @@ def _folded(row: RunRow, rows: StripRows, now: StripFilter) -> None:
         st.segmented_control(
             "Decisions", [ALL, WITH, WITHOUT], default=ALL, required=True, key="strips_decided", **common
         )
-        orders = orders_of(rows)
-        if st.session_state.get("strips_order") not in orders:  # of a run that had more to go by
-            st.session_state["strips_order"] = orders[0]
-        st.selectbox("Order", orders, key="strips_order", **common)
 
 
 def _finding_filter(rows: StripRows, common: dict[str, Any]) -> None:
@@ -194,8 +194,8 @@ def table(view: View, places: NDArray[np.int64]) -> None:
         column_config={
             "strip": st.column_config.NumberColumn("Strip", width=52, format="%d"),
             "patient": st.column_config.TextColumn("Patient", width=64),
-            "label_name": st.column_config.TextColumn("Label", width=124),
-            "finding": st.column_config.TextColumn("Finding", width=124, help="The most serious one of the model"),
+            "label_name": st.column_config.TextColumn("Label", width=116),
+            "finding": st.column_config.TextColumn("Finding", width=112, help="The most serious one of the model"),
             "beats": st.column_config.NumberColumn("Beats", width=56),
             "noise_share": st.column_config.NumberColumn("Noise", format="%.0f %%", width=60),
             "decisions": st.column_config.NumberColumn("Decisions", width=76),

@@ -54,8 +54,8 @@ def strip_reader(row: RunRow) -> None:
     elif shown == RR:
         rr_view(row, view, places)
     else:
-        strip_desk(view, places)
         strip_words(row)
+        strip_desk(view, places)
         _out_of_date(view)
     if shown != DISCLOSURE:
         with st.container(key="strips_below"):

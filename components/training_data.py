@@ -63,12 +63,7 @@ def _strips(run: RunRow) -> bool:
     st.markdown(
         f"**{many(teaching, 'strip')} of {many(len(kinds), 'label')}** say which beats they hold"
         + (f", and {many(blank, 'unlabelled strip')} nothing" if blank else "")
-        + ". "
-        + (
-            f"**{many(known, 'beat')}** more had the label from readers."
-            if known
-            else "No beat has one from a reader yet."
-        )
+        + f". Readers labelled **{many(known, 'beat') if known else 'no beat'}** themselves, alone or with look-alikes."
     )
     _table(table, "Strips, patients and decided beats of each label", "strips")
     if len(kinds) < 2:

@@ -106,7 +106,7 @@ def findings_of(run: Run, strips: pd.DataFrame, min_known_share: float) -> Findi
         words=_texts(told, "findings"),
         label=told["strip_finding"].fillna(UNLABELLED).to_numpy(dtype=np.int64),
         sure=_numbers(told, "finding_confidence"),
-        majority=_texts(told, "strip_pred_name"),
+        majority=["under review" if one == label_name(UNKNOWN) else one for one in _texts(told, "strip_pred_name")],
         share=_numbers(told, "strip_pred_ratio"),
         known_share=known,
         strange=known < min_known_share,  # NaN, not known, is not strange

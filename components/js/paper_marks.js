@@ -20,7 +20,8 @@ export const labelLook = (look, label) => {
 export const beatMark = (beat, look) => labelLook(look, beat.noise ? -1 : beat.label);
 
 const REASONS = {
-  small_cluster: "small cluster", morphology: "shape", reader: "marked by reader", rr: "RR", content: "noise", lost: "lead lost",
+  small_cluster: "small cluster", morphology: "shape", reader: "marked by reader", rr: "RR",
+  content: "noise over waves", baseline: "baseline wanders", lost: "lost lead",
 };
 
 /** Why a beat is noise, in words that fit above it. */

@@ -21,10 +21,10 @@ REASON_WORDS = {
     "slope": "slope",
     "edge": "edge",
     "small_cluster": "small cluster",
-    "content": "noise",
-    "baseline": "baseline",
+    "content": "noise over waves",
+    "baseline": "baseline wanders",
     "clipped": "clipped",
-    "lost": "lead lost",
+    "lost": "lost lead",
     "morphology": "shape",
     "reader": "marked by reader",
 }
