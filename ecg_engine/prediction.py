@@ -153,7 +153,8 @@ def _predict_arrhythmia(
     known_share = read.strips["known_share"].to_numpy()
     strange = known_share < config.min_known_share
     raw = read.beats["pred_label"].to_numpy(dtype=float, na_value=UNKNOWN).astype(np.int64)
-    score = run.metadata["quality_score"].to_numpy(dtype=float)
+    # noise by what preprocessing measured, or by the gate of the model's hybrid net, if it has one
+    score = np.fmax(run.metadata["quality_score"].to_numpy(dtype=float), read.beats["noise_prob"].to_numpy(dtype=float))
     asked = predicted & ~noisy
     doubts = {
         "confidence": asked & (read.beats["pred_conf"].to_numpy() < config.min_class_conf),

@@ -31,8 +31,8 @@ class Read(NamedTuple):
     Attributes
     ----------
     beats : DataFrame
-        One row a beat of the run: pred_label, pred_conf, aami, p_n, p_s, p_v, p_f; NaN and "" for beats that a reader
-        deleted.
+        One row a beat of the run: pred_label, pred_conf, aami, p_n, p_s, p_v, p_f, noise_prob (by a net's gate; NaN
+        if none has one); NaN and "" for beats that a reader deleted.
     strips : DataFrame
         One row a strip of the run, in its order, those without beats included: strip_finding, strip_finding_name,
         findings, finding_confidence, unknown_score, known_share, rules_version.
@@ -65,7 +65,8 @@ def read_run(model: ArrhythmiaModel, run: Run, said: RunPart | None = None, prog
     progress("reading beats", 0.6)
     _, group = np.unique(run.metadata["group_id"].to_numpy()[rows], return_inverse=True)
     group = group.astype(np.int64)
-    p = smooth(model.beats.probabilities(study.examples), group)
+    seen = model.beats.look(study.examples)
+    p = smooth(seen.classes, group)
     by_group = _groups_said(study.known, study.weight, group)
     p = _certain(p, study.known, study.weight, model)
     noisy = None if run.strip_quality is None else run.strip_quality["noisy"].to_numpy() != 0
@@ -77,7 +78,7 @@ def read_run(model: ArrhythmiaModel, run: Run, said: RunPart | None = None, prog
         score = model.known.score(study)
         strips["unknown_score"], strips["known_share"] = score, model.known.share(score)
     strips["rules_version"] = found.strips["rules_version"]
-    return Read(_beat_table(len(run.metadata), rows, found, model), strips)
+    return Read(_beat_table(len(run.metadata), rows, found, model, seen.noise), strips)
 
 
 def _groups_said(known: NDArray[np.int64], weight: NDArray[np.float32], group: NDArray[np.int64]) -> dict[int, int]:
@@ -101,9 +102,16 @@ def _certain(
     return out
 
 
-def _beat_table(count: int, rows: NDArray[np.int64], found: Classified, model: ArrhythmiaModel) -> pd.DataFrame:
+def _beat_table(
+    count: int,
+    rows: NDArray[np.int64],
+    found: Classified,
+    model: ArrhythmiaModel,
+    noise: NDArray[np.float32] | None,
+) -> pd.DataFrame:
     acts_as = np.array(model.beats.acts_as)
     symbols = [found.probabilities[:, acts_as == k].sum(axis=1) for k in range(len(SYMBOLS))]
     values = found.beats[["pred_label", "pred_conf", "aami"]].assign(**dict(zip(P_COLUMNS, symbols, strict=True)))
+    values = values.assign(noise_prob=np.nan if noise is None else noise)
     table = values.set_axis(rows).reindex(np.arange(count))
     return table.assign(aami=table["aami"].fillna(""))

@@ -128,7 +128,8 @@ def learn_config(config: TrainConfig, strips: int) -> LearnConfig:
     if config.model != "hybrid":
         return LearnConfig(fit=fit)
     epochs = max(1, round(share * HybridConfig().epochs))
-    return LearnConfig(fit=fit, hybrid=HybridConfig(settings=config, epochs=epochs, seed=config.seed))
+    hybrid = HybridConfig(settings=config, epochs=epochs, batch=fit.batch, seed=config.seed)
+    return LearnConfig(fit=fit, hybrid=hybrid)
 
 
 def judge(model: BeatModel, held: Study) -> dict[str, Any]:

@@ -18,10 +18,15 @@ from ecg_engine.arrhythmia.hybrid import HybridBeatNet, bank_of, noise_targets, 
 from ecg_engine.arrhythmia.hybrid_fit import HybridConfig, add_hybrid
 from ecg_engine.arrhythmia.learning import LearnConfig, Study, learn, likely_labels, moved_examples
 from ecg_engine.arrhythmia.references import LENGTH
+from ecg_engine.bundle import load
 from ecg_engine.config import TrainConfig
+from ecg_engine.datasets import training_data
 from ecg_engine.errors import InputError
 from ecg_engine.evaluation import auroc
+from ecg_engine.prediction import predict
+from ecg_engine.training import train
 from tests.engine.arrhythmia.small import small
+from tests.engine.arrhythmia.test_profile import run_of
 
 SETTINGS = TrainConfig(min_proto_size=20)
 QUICK = HybridConfig(SETTINGS, epochs=4, batch=32, ordinary=1.0)
@@ -168,6 +173,21 @@ def test_learning_a_study_takes_the_net_in_and_copies_keep_their_waves_and_flags
     assert rows[-1]["net"] == "hybrid net"
     assert model.look(some.examples).noise is not None
     assert learn(some, replace(config, hybrid=None)).look(some.examples).noise is None
+
+
+def test_the_option_goes_all_the_way_through_a_bundle(real_data: Path, tmp_path: Path) -> None:
+    run = run_of(real_data)
+    config = TrainConfig(profile="arrhythmia", model="hybrid", epochs=1, min_proto_size=20)
+    result = train([training_data(run)], config)
+    assert "hybrid net" in set(result.history["net"])
+    assert result.history["val_loss"].notna().all()
+    result.bundle.save(tmp_path / "model_bundle.pt")
+    there, back = predict(result.bundle, run).beats, predict(load(tmp_path / "model_bundle.pt"), run).beats
+    # a gate can only add to what preprocessing found
+    assert (there["noise_prob"] >= run.metadata["quality_score"]).all()
+    assert (there["noise_prob"] > run.metadata["quality_score"]).any()
+    for name in ("noise_prob", "p_v", "pred_label_raw"):
+        assert there[name].equals(back[name])
 
 
 def test_without_waves_there_is_a_sentence_for_it(study: Study, model: BeatModel) -> None:
