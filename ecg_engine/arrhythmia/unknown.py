@@ -4,7 +4,8 @@ A strip is described in five parts, each in a few numbers: its rhythm, its atria
 much its beats vary, and the shape of its ordinary beat. In each part the distance to the nearest known strip of each
 of several other patients is taken (a pattern that only one patient shows is not yet well known) and turned into the
 share of known strips that lie at least as far out from theirs. The parts are kept apart: a distance over all numbers at
-once lets the many numbers of one part drown the few of another. The logarithms of the shares, added, are the score.
+once lets the many numbers of one part drown the few of another. The score is their norm, in which the strangest count
+most.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ PARTS: dict[str, tuple[str, ...]] = {
 
 WEIGHTS = (1.0, 1.0, 1.0, 1.0, 1.5)
 """Of the parts in the score: the first four often speak together, the shape speaks alone."""
+
+POWER = 1.5
+"""Of the norm: 1 would add the parts, and one that is far out be lost among ordinary ones; the more, the less do
+several that are somewhat strange count together, as in flutter."""
 
 COLUMNS = tuple(dict.fromkeys(name for names in PARTS.values() for name in names))
 
@@ -102,7 +107,7 @@ class KnownPatterns:
 
     def score(self, study: Study) -> Floats:
         """Known-pattern distance of each strip, float32 (s,): higher is stranger. Defined for strips without beats."""
-        return (self.parts(study) @ np.array(WEIGHTS, dtype=np.float32)).astype(np.float32)
+        return together(self.parts(study))
 
     def share(self, score: Floats) -> Floats:
         """Share of known strips, their patients held out, that score at least as high.
@@ -161,9 +166,14 @@ def learn_known(
     far = _far(points, group, patient, points, group)
     progress("known patterns: distances to other patients", 0.9)
     strange = np.stack([_held_out(far[:, i], group) for i in range(len(PARTS))], axis=1)
-    scores = (strange @ np.array(WEIGHTS, dtype=np.float32)).astype(np.float32)
     progress("known patterns learned", 1.0)
-    return KnownPatterns(points, group, centre, spread, np.stack([_ranks(one) for one in far.T]), _ranks(scores))
+    ranks = np.stack([_ranks(one) for one in far.T])
+    return KnownPatterns(points, group, centre, spread, ranks, _ranks(together(strange)))
+
+
+def together(parts: Floats) -> Floats:
+    """The score of strips from their strangeness in each part, float32 (s, parts) to (s,)."""
+    return ((parts**POWER @ np.array(WEIGHTS, dtype=np.float32)) ** (1 / POWER)).astype(np.float32)
 
 
 def describe_strips(study: Study) -> Floats:

@@ -53,7 +53,7 @@ def test_share_tells_how_many_known_strips_of_new_patients_are_as_strange(real_d
         share[rows] = known.share(known.score(given.strips(rows)))
     for at in (0.1, 0.3, 0.5, 0.7):
         assert np.mean(share <= at) == pytest.approx(at, abs=0.1)
-    assert np.mean(share[given.labels == 0] < 0.05) < 0.02
+    assert np.mean(share[given.labels == 0] < 0.05) < 0.08
     assert known.share(np.array([-1, 1e6], dtype=np.float32)).tolist() == [1, 0]
 
 
