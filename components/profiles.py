@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from types import MappingProxyType
 
-import pandas as pd
 import streamlit as st
 
 from ecg_engine.config import ARRHYTHMIA, REFERENCE
@@ -17,7 +17,8 @@ OFFERED_FIRST = ARRHYTHMIA
 
 NAMES: Mapping[str, str] = MappingProxyType({ARRHYTHMIA: "Arrhythmia", REFERENCE: "Reference"})
 _ORDER = (OFFERED_FIRST, *(name for name in NAMES if name != OFFERED_FIRST))
-_ROW_PX = 28
+_TABLE = "width:100%;border-collapse:collapse;font-size:14px;line-height:1.35;font-variant-numeric:tabular-nums"
+_CELL = "text-align:left;padding:3px 10px 3px 0;border-bottom:1px solid rgba(125,130,138,.3)"
 
 
 def profile_of(row: RunRow) -> str:
@@ -62,16 +63,17 @@ def choose_profile(now: str, key: str) -> str:
 
 
 def figures_table() -> None:
-    """What the benchmarks found of either profile."""
-    columns = [one.capitalize() for one in _ORDER]
-    rows = [(one.name, *(getattr(one, profile) for profile in _ORDER)) for one in FIGURES]
-    st.dataframe(
-        pd.DataFrame(rows, columns=["On patients not trained on", *columns]),
-        hide_index=True,
-        height="content",
-        row_height=_ROW_PX,
-        column_config={name: st.column_config.TextColumn(name, width=86) for name in columns},
-        alt="Figures of the arrhythmia and the reference profile on patients not trained on",
+    """What the benchmarks found of either profile, as a table that wraps where there is little room."""
+    names = "".join(f'<th scope="col" style="{_CELL}">{NAMES[profile]}</th>' for profile in _ORDER)
+    rows = "".join(
+        f'<tr><th scope="row" style="{_CELL};font-weight:400">{escape(one.name)}</th>'
+        + "".join(f'<td style="{_CELL};white-space:nowrap">{escape(getattr(one, name))}</td>' for name in _ORDER)
+        + "</tr>"
+        for one in FIGURES
+    )
+    st.html(
+        f'<table aria-label="Figures of the profiles" style="{_TABLE}"><thead><tr><th scope="col" style="{_CELL}">'
+        f"On patients not trained on</th>{names}</tr></thead><tbody>{rows}</tbody></table>"
     )
     st.caption(f"{FIGURES_OF}.")
 

@@ -71,8 +71,9 @@ def figures_of(row: RunRow) -> None:
         *_noisy_strips(summary),
         ("Rate (Hz)", f"{summary['fs']:.1f}", ""),
     )
-    for place, (label, value, help) in zip(st.columns(len(cells)), cells, strict=True):
-        place.metric(label, value, help=help or None)
+    with st.container(horizontal=True, gap="large"):
+        for label, value, help in cells:
+            st.metric(label, value, help=help or None, width="content")
 
 
 def _noisy_strips(summary: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:

@@ -84,30 +84,27 @@ def files_and_settings(study: Study, run: RunRow | None) -> None:
     waiting = busy([PREPROCESS])
     ready = [one for one in looked if one.ready]
     rows = sum(one.preview.n_rows for one in ready if one.preview)
-    left, right = st.columns([0.25, 0.75], vertical_alignment="center")
-    left.button(
-        "Preprocess",
-        type="primary",
-        key="preprocess",
-        shortcut=START,
-        icon=":material/play_arrow:",
-        width="stretch",
-        disabled=config is None or waiting or not ready,
-        on_click=attempt,
-        args=(lambda: _start(study, config, looked),),
-    )
     told = changed(config, used(ALL, config.profile)) if config else []
-    with right:
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.button(
+            "Preprocess",
+            type="primary",
+            key="preprocess",
+            shortcut=START,
+            icon=":material/play_arrow:",
+            disabled=config is None or waiting or not ready,
+            on_click=attempt,
+            args=(lambda: _start(study, config, looked),),
+        )
         if waiting:
-            st.caption("Preprocessing is under way.")
+            st.caption("Preprocessing is under way.", width="content")
         elif not ready:
-            st.caption("No file can be read yet: add one, or say which column holds the wave.")
+            words = "No file can be read yet: add one, or say which column holds the wave."
+            st.caption(words, width="content")
         elif config is not None:
             of = many(len(ready), "file") if len(ready) == len(looked) else f"{len(ready)} of {len(looked)} files"
-            st.caption(
-                f"{many(rows, 'row')} of {of}, {NAMES[config.profile]} profile. "
-                f"Changed settings: {', '.join(told) or 'none'}."
-            )
+            words = f"{many(rows, 'row')} of {of}, {NAMES[config.profile]} profile."
+            st.caption(f"{words} Changed settings: {', '.join(told) or 'none'}.", width="content")
 
 
 def _start(study: Study, config: PreprocessConfig | None, looked: list[files.Looked]) -> str | None:
