@@ -282,6 +282,16 @@ def test_curves_mark_the_kept_epoch_and_leave_out_what_is_not_there() -> None:
     assert figure.layout.shapes[0].x0 == 2
 
 
+def test_curves_of_several_nets_begin_anew_with_each_and_have_no_lower_half_without_accuracy() -> None:
+    nets = ["towers 1 of 2", "towers 1 of 2", "convolutions"]
+    figure = curves_figure(pd.DataFrame({"epoch": [1, 2, 3], "train_loss": [3.0, 2.0, 9.0], "net": nets}))
+    assert [one.y.tolist() for one in figure.data] == [[3.0, 2.0], [9.0]], "no line leads from one net to the next"
+    assert [one.showlegend for one in figure.data] == [True, False]
+    assert {note.text for note in figure.layout.annotations} == set(nets)
+    assert figure.layout.shapes[0].x0 == 2.5
+    assert figure.layout.yaxis.domain is None and "towers 1 of 2, then convolutions" in figure.layout.meta["alt"]
+
+
 def test_confusion_shades_rows_and_writes_counts() -> None:
     figure = confusion_figure([[8, 2], [5, 5]], [0, 2])
     assert np.asarray(figure.data[0].z).tolist() == [[0.8, 0.2], [0.5, 0.5]]

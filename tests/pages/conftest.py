@@ -38,6 +38,8 @@ N_PER_LABEL = {-1: 4, 0: 24, 1: 12, 2: 16, 5: 10}
 SKIPPED_ROWS = 3
 TRAINING = {"epochs": 6, "lr": 3e-3, "batch_size": 32, "min_proto_size": 20, "min_proto_purity": 0.5}
 ALERTS = {"min_alert_size": 20}
+STRANGE = 0.3
+"""Of the arrhythmia study's prediction: so high that some of its strips are unknown patterns."""
 STUDY = "Ward 3"
 FILE = "ward 3.csv"
 
@@ -129,6 +131,16 @@ def _trained(_preprocessed: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return _further(folder, tmp_path_factory.mktemp("trained"), steps)
 
 
+@pytest.fixture(scope="session")
+def _arrhythmia(_files_only: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    steps = [
+        ("preprocess", {"pictures": False, "config": {"profile": "arrhythmia"}}),
+        ("train", {"config": {"profile": "arrhythmia", "epochs": 8}}),
+        ("predict", {"config": {"min_known_share": STRANGE}}),
+    ]
+    return _further(_files_only, tmp_path_factory.mktemp("arrhythmia"), steps)
+
+
 def _further(before: Path, folder: Path, steps: list[tuple[str, dict[str, Any]]]) -> Path:
     shutil.copytree(before, folder, dirs_exist_ok=True)
     store = open_store(folder=folder)
@@ -194,6 +206,12 @@ def preprocessed(open_copy: Callable[[Path], Opened], _preprocessed: Path) -> Op
 def trained(open_copy: Callable[[Path], Opened], _trained: Path) -> Opened:
     """A study with a preprocessing run, a model, its prediction and alerts."""
     return open_copy(_trained)
+
+
+@pytest.fixture
+def arrhythmia(open_copy: Callable[[Path], Opened], _arrhythmia: Path) -> Opened:
+    """A study with a preprocessing run, a model and its prediction, all of the arrhythmia profile."""
+    return open_copy(_arrhythmia)
 
 
 @pytest.fixture
