@@ -68,6 +68,11 @@ class Reader:
         self.page.keyboard.press(key)
         self.rest()
 
+    def choose_profile(self, name: str) -> None:
+        """Choose a profile on the Upload page, by the name that stands there."""
+        self.page.get_by_role("radiogroup", name="Profile").get_by_text(name, exact=True).click(timeout=PATIENCE)
+        self.rest()
+
     def no_traceback(self) -> None:
         """Nothing on the screen looks like a failure of the program."""
         assert self.page.locator('[data-testid="stException"]').count() == 0

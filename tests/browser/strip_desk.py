@@ -170,12 +170,12 @@ class Desk:
         assert not self.failures, self.failures
 
 
-def prepared(server: Server) -> Server:
+def prepared(server: Server, profile: str = "reference") -> Server:
     """A study of simulated strips on the server's data, preprocessed in this process."""
     store = Reader(None, server.url, server.folder).store()  # type: ignore[arg-type]
     study = store.studies.create("Ward 3")
     table = simulate_strips(n_per_label={0: 8, 2: 6}, n_patients=4, seed=5).strips
     store.files.add(study.id, "ward 3.csv", table.to_csv(index=False).encode())
-    job_done(store, study.id, PREPROCESS, {"pictures": False})
+    job_done(store, study.id, PREPROCESS, {"pictures": False, "config": {"profile": profile}})
     store.close()
     return server

@@ -44,6 +44,7 @@ def test_what_a_reader_corrects_outlives_new_settings(server: Server, browser: B
     until(lambda: store.studies.all(), "no study was made for the file")
     reader.see("mitdb_ds1_small.xlsx")
     reader.rest()
+    reader.choose_profile("Reference")
     reader.click("preprocess")
     first = until(lambda: store.runs.newest(desk.study, PREPROCESS), "the file was not preprocessed")
     reader.go("Review")

@@ -25,6 +25,7 @@ def test_from_a_spreadsheet_to_a_retrained_model(reader: Reader, real_data: Path
     reader.see("mitdb_ds1_small.xlsx")
     assert [file.name for file in store.files.all(study.id)] == ["mitdb_ds1_small.xlsx"]
     reader.rest()
+    reader.choose_profile("Reference")
     reader.click("preprocess")
     run = until(lambda: store.runs.newest(study.id, PREPROCESS), "the file was not preprocessed")
     assert run.summary["input_rows"] == 330
