@@ -92,7 +92,7 @@ def view_of(row: RunRow, source: RunRow) -> View:
 # Kept as they are, not copied at every drawing as st.cache_data would: nothing writes to them.
 @st.cache_resource(show_spinner="Opening the prediction", max_entries=4)
 def _tables(row_id: str, folder: str, source_id: str, data: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    beats = pd.read_csv(Path(folder) / BEATS_FILE, keep_default_na=True)
+    beats = pd.read_csv(Path(folder) / BEATS_FILE, low_memory=False)
     index = session.index(session.store().runs.get(source_id))
     beats["row"] = rows_of_ids(index, beats["beat_global_id"])
     for name in ("review_reason", "pred_label_name"):
