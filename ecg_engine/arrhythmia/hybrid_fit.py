@@ -44,11 +44,11 @@ class HybridConfig:
     """
 
     settings: TrainConfig = field(default_factory=TrainConfig)
-    epochs: int = 12
+    epochs: int = 8
     batch: int = 256
     rate: float = 2e-3
     decay: float = 1e-3
-    ordinary: float = 1 / 3
+    ordinary: float = 0.25
     known_weight: float = 1.0
     seed: int = 42
 
