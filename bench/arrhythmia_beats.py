@@ -20,6 +20,7 @@ from ecg_engine.arrhythmia.beat_classes import FitConfig
 from ecg_engine.arrhythmia.classify import Classified, decide, study_of
 from ecg_engine.arrhythmia.findings import OSCILLATION_SHOWN
 from ecg_engine.arrhythmia.groups import find_groups, rank_groups, smooth
+from ecg_engine.arrhythmia.hybrid_fit import HybridConfig
 from ecg_engine.arrhythmia.learning import LearnConfig, Study, learn
 from ecg_engine.arrhythmia.runs import SYMBOLS
 from ecg_engine.evaluation import match_beats
@@ -31,6 +32,7 @@ SETTINGS = {
     "": LearnConfig(),
     "without the convolutions": LearnConfig(FitConfig(use_cnn=False)),
     "labels of strips alone, nothing made": LearnConfig(moved=0.0, set_in=0.0),
+    "with the hybrid net": LearnConfig(hybrid=HybridConfig()),
 }
 
 
