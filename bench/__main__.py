@@ -13,7 +13,7 @@ NAMES = (
     "batching",
     "acknowledgement",
     "review_latency",
-    "arrhythmia_beats",
+    "profiles",
     "arrhythmia_af",
     "arrhythmia_unknown",
     "suspects",

@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.arrhythmia_af import peaks_of
-from bench.arrhythmia_beats import FOLDS, folds_of
 from bench.common import DS1, REAL, lap, table
+from bench.folds import FOLDS, folds_of
 from ecg_engine.arrhythmia.classify import study_of
 from ecg_engine.arrhythmia.learning import Study
 from ecg_engine.arrhythmia.unknown import PARTS, KnownPatterns, learn_known, together

@@ -1,0 +1,92 @@
+"""Patients of DS1 in five folds, their R-peaks and noise as found by weights that were trained without them.
+
+The shipped weights have seen all of DS1. Those of the folds take some ten minutes and are kept in the system's folder
+for temporary files, under a name that changes with the shipped weights and the folds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import arrhythmia_rpeaks
+from bench import quality as bench_quality
+from ecg_engine.arrhythmia import quality, rpeaks
+from ecg_engine.conditioning import blocks, stacked
+from ecg_engine.strips import Strips
+
+FOLDS = 5
+
+
+class Found(NamedTuple):
+    """What is found on strips by weights that have not seen their patients."""
+
+    peaks: list[NDArray[np.int64]]
+    noisy: NDArray[np.bool_]  # (s,) strips that cannot be read
+    noisy_beats: NDArray[np.bool_]  # (n,)
+
+
+def folds_of(patient: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Fold of each strip, from the numbers of the patients."""
+    shuffled = np.random.RandomState(0).permutation(int(patient.max()) + 1)
+    number = np.empty(len(shuffled), dtype=np.int64)
+    number[shuffled] = np.arange(len(shuffled)) % FOLDS
+    return number[patient]
+
+
+def find(strips: Strips, fold: NDArray[np.int64]) -> Found:
+    """R-peaks and noise of all strips, each by its own fold's weights."""
+    groups, folder = _groups(strips, fold), kept(strips, fold)
+    finders, judges = _finders(groups, folder), _judges(groups, folder)
+    peaks = [np.zeros(0, dtype=np.int64)] * len(strips)
+    noisy, beats = np.zeros(len(strips), dtype=bool), [np.zeros(0, dtype=bool)] * len(strips)
+    for every in blocks(strips.offsets):
+        for one in range(FOLDS):
+            rows = every[fold[every] == one]
+            if not len(rows):
+                continue
+            x = stacked(strips.samples, strips.offsets, rows)
+            found = rpeaks.find_rpeaks_of_block(x, strips.fs, finders[one])
+            judged = quality.quality(
+                x, strips.fs, found.peaks, probability=found.probability, doubt=found.doubt, model=judges[one]
+            )
+            noisy[rows] = judged.noisy_strips
+            for place, row in enumerate(rows):
+                peaks[row] = found.peaks[place]
+                beats[row] = judged.noisy[judged.bounds[place] : judged.bounds[place + 1]]
+    return Found(peaks, noisy, np.concatenate(beats))
+
+
+def kept(strips: Strips, fold: NDArray[np.int64]) -> Path:
+    """Folder of what was worked out for these folds."""
+    digest = hashlib.sha256(rpeaks.WEIGHTS.read_bytes() + quality.WEIGHTS.read_bytes())
+    for group in _groups(strips, fold):
+        digest.update(group.tobytes())
+    folder = Path(tempfile.gettempdir()) / f"ecg-bench-folds-{digest.hexdigest()[:12]}"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _groups(strips: Strips, fold: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    return [np.unique(strips.patient_id[fold == one].astype(np.int64)) for one in range(FOLDS)]
+
+
+def _finders(groups: list[NDArray[np.int64]], folder: Path) -> list[rpeaks.RPeakModel]:
+    files = [folder / f"rpeaks_{one}.npz" for one in range(FOLDS)]
+    if not all(file.exists() for file in files):
+        for model, file in zip(arrhythmia_rpeaks.grouped_models(groups), files, strict=True):
+            rpeaks.save_model(model, file)
+    return [rpeaks.load_model(file) for file in files]
+
+
+def _judges(groups: list[NDArray[np.int64]], folder: Path) -> list[quality.QualityModel]:
+    files = [folder / f"quality_{one}.npz" for one in range(FOLDS)]
+    if not all(file.exists() for file in files):
+        for model, file in zip(bench_quality.grouped_models(groups), files, strict=True):
+            quality.save_model(model, file)
+    return [quality.load_model(file) for file in files]
