@@ -89,6 +89,8 @@ class Desk {
 
   cameIn(first) {
     const { queue } = this;
+    // What was undone, and was not here any more, is in hand again as soon as it comes, unless the reader has gone on.
+    if (this.back && queue.byKey.has(this.back) && !queue.settled(this.back)) [queue.at, this.back] = [this.back, null];
     if (first && this.wanted && queue.byKey.has(this.wanted) && !queue.settled(this.wanted)) queue.at = this.wanted;
     this.drawSoon();
     this.rest();
@@ -202,6 +204,7 @@ class Desk {
     const whose = members ? `, of ${members} beats` : made.target.startsWith("group:") ? ", of a whole group" : "";
     this.say(`Undone: ${what}${whose}${step.length > 1 ? ", and all that was decided with it" : ""}.`);
     this.moved();
+    if (!there) this.back = step[0].target;
   }
 
   // What is in hand.
@@ -229,6 +232,7 @@ class Desk {
   say(words) { this.view.say(words); }
 
   moved() {
+    this.back = null;
     this.draw();
     this.supply.fetch();
     this.rest();

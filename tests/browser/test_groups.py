@@ -93,6 +93,7 @@ def test_one_key_labels_a_group_and_one_undo_takes_it_back(desk: Desk) -> None:
     page.reload()
     desk.see_item()
     assert desk.at() != item, "a reload does not ask again"
+    desk.press("j")
     desk.press("u")
     until(lambda: len(desk.stored()) == 2, "one undo")
     _, now = by_now(desk)
