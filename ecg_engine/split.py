@@ -111,7 +111,7 @@ def split_windows(
     held = chosen[number]
     train, val = np.flatnonzero(~held), np.flatnonzero(held)
     parted = _parted(labels, train, val)
-    notes += [f"{entry['name']} is not in both parts ({entry['train']} training beats, {entry['val']} held out): its "
+    notes += [f"{entry['name']} is not in both parts ({entry['train']} to train on, {entry['val']} held out): its "
               "figures say nothing." for entry in parted]  # fmt: skip
     return Split(used, train, val, tuple(names[~chosen].tolist()), tuple(names[chosen].tolist()), parted, tuple(notes))
 

@@ -60,8 +60,8 @@ class StripWords {
         letter.title = mark.name;
         above.append(letter);
       }
-      const tags = { first: "b", more: "span", small: "small" };
-      for (const { kind, text } of findingParts(data.found, place)) above.append(element(tags[kind], "", text));
+      const tag = (kind) => (kind === "small" ? "small" : kind === "first" && label > UNKNOWN ? "b" : "span");
+      for (const { kind, text } of findingParts(data.found, place)) above.append(element(tag(kind), kind, text));
       const strange = strangeWords(data.found, place);
       if (strange) below.append(element("span", "strange", strange));
     }

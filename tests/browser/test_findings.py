@@ -43,7 +43,7 @@ def test_the_words_above_the_strip_are_those_of_the_strip_in_hand(desk: Desk) ->
     for number in numbers[:6]:
         # The page's own answer to a key takes a second; these words come with the strip itself.
         first = str(found.loc[number, "findings"]).split("; ")[0]
-        expect(words.locator("b")).to_have_text(first, timeout=PATIENCE)
+        expect(words.locator(".first")).to_have_text(first, timeout=PATIENCE)
         assert desk.now().state["number"] == number
         strange = bool(found.loc[number, "known_share"] < STRANGE)
         assert ("Unknown pattern" in words.inner_text()) == strange
