@@ -17,7 +17,7 @@ from ecg_engine.arrhythmia.beat_classes import BeatModel, class_numbers
 from ecg_engine.arrhythmia.fibrillation import af_among_classified
 from ecg_engine.arrhythmia.findings import LEAST_CONFIDENCE, OSCILLATION_SHOWN, findings_of
 from ecg_engine.arrhythmia.fusion import with_fusion
-from ecg_engine.arrhythmia.groups import find_groups, propagate, smooth
+from ecg_engine.arrhythmia.groups import find_groups, ordinary_groups, propagate, smooth
 from ecg_engine.arrhythmia.learning import Study
 from ecg_engine.arrhythmia.oscillation import oscillation_probability
 from ecg_engine.arrhythmia.references import cut_beats
@@ -87,7 +87,7 @@ def classify(
     labelled : mapping of group to label id, optional
         What a reader said about groups.
     shown : mapping of group to beat, optional
-        The member that she saw.
+        The member that she saw, where she saw no other.
     noisy : bool (s,), optional
         Strips that cannot be read.
     least_confidence : float
@@ -116,7 +116,8 @@ def decide(
     if labelled:
         numbers = class_numbers(np.array(list(labelled.values()), dtype=np.int64), model.labels).tolist()
         given = {one: number for one, number in zip(labelled, numbers, strict=True) if number >= 0}
-        probabilities = propagate(probabilities, group, given, shown)
+        ordinary = ordinary_groups(probabilities, group, study.beats.patient[study.beats.strip])
+        probabilities = propagate(probabilities, group, given, shown, ordinary)
     # a beat of which a reader has spoken is certain, or of a group that she labelled
     settled = np.isin(group, list(labelled or {})) | (probabilities.max(axis=1, initial=0.0) >= 1)
     probabilities = with_fusion(probabilities, study.beats, study.references, study.context, group, settled)

@@ -9,7 +9,7 @@ and each kind of ectopic is one of its own.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -167,11 +167,33 @@ def smooth(probabilities: NDArray[np.float32], group: NDArray[np.int64], share: 
     return ((1 - share) * probabilities + share * mean).astype(np.float32)
 
 
+def ordinary_groups(
+    probabilities: NDArray[np.float32], group: NDArray[np.int64], patient: NDArray[np.int64]
+) -> set[int]:
+    """Each patient's largest group, where the model takes it for N on the whole: what is ordinary for her.
+
+    Parameters
+    ----------
+    probabilities : float32 (n, K)
+    group : int64 (n,)
+    patient : int64 (n,)
+        Number of each beat's patient.
+    """
+    count = int(group.max(initial=-1)) + 1
+    size, whose = np.bincount(group, minlength=count), np.zeros(count, dtype=np.int64)
+    whose[group] = patient
+    mean = np.stack([np.bincount(group, probabilities[:, k], count) for k in range(probabilities.shape[1])], axis=1)
+    by_size = np.lexsort((-np.arange(count), size))
+    largest = dict(zip(whose[by_size].tolist(), by_size.tolist(), strict=True))  # the last one written wins
+    return {one for one in largest.values() if size[one] and mean[one].argmax() == 0}
+
+
 def propagate(
     probabilities: NDArray[np.float32],
     group: NDArray[np.int64],
     labelled: Mapping[int, int],
     shown: Mapping[int, int] | None = None,
+    ordinary: Collection[int] = (),
 ) -> NDArray[np.float32]:
     """Probabilities after a reader has given classes to groups.
 
@@ -184,7 +206,9 @@ def propagate(
     group : int64 (n,)
     labelled : mapping of group to class number
     shown : mapping of group to beat, optional
-        The member that the reader saw: it is certain.
+        The member that the reader saw, and the only one: it is certain.
+    ordinary : collection of group
+        See :func:`ordinary_groups`. One ectopic member, the only one that was seen, is a stray there.
 
     Returns
     -------
@@ -193,6 +217,8 @@ def propagate(
     out = probabilities.astype(np.float64)
     classes = out.shape[1]
     for one, given in labelled.items():
+        if given and one in ordinary and one in (shown or {}):
+            continue
         rows = np.flatnonzero(group == one)
         likelihood = np.full(classes, (1 - SAME) / (classes - 1))
         likelihood[given] = SAME

@@ -9,7 +9,7 @@ import pytest
 
 from ecg_engine.arrhythmia.beat_classes import BeatModel, FitConfig
 from ecg_engine.arrhythmia.classify import Classified, classify, decide, study_of
-from ecg_engine.arrhythmia.groups import rank_groups
+from ecg_engine.arrhythmia.groups import ordinary_groups, rank_groups
 from ecg_engine.arrhythmia.learning import LearnConfig, Study, learn
 from tests.engine.arrhythmia.small import small
 
@@ -64,7 +64,8 @@ def test_a_label_of_a_group_changes_its_beats_and_the_findings_of_its_strips(
     model: BeatModel, unseen: Study, classified: Classified
 ) -> None:
     ranked = rank_groups(classified.group, classified.probabilities, unseen.beats.patient[unseen.beats.strip])
-    large = ranked[ranked["size"] >= 5].iloc[0]
+    ordinary = ordinary_groups(classified.probabilities, classified.group, unseen.beats.patient[unseen.beats.strip])
+    large = ranked[(ranked["size"] >= 5) & ~ranked["group"].isin(list(ordinary))].iloc[0]
     given = 2 if large["guess"] != 2 else 0
     group, shown = int(large["group"]), int(large["example"])
     again = decide(

@@ -11,6 +11,7 @@ from ecg_engine.arrhythmia.groups import (
     entropy,
     find_groups,
     known_from_groups,
+    ordinary_groups,
     propagate,
     rank_groups,
     smooth,
@@ -96,3 +97,17 @@ def test_entropy_in_bits_and_no_beats() -> None:
     assert entropy(np.array([[0.25] * 4, [1, 0, 0, 0]])) == pytest.approx([2, 0], abs=1e-6)
     empty = np.zeros(0, dtype=np.int64)
     assert len(rank_groups(empty, np.zeros((0, 4), dtype=np.float32), empty)) == 0
+
+
+def test_one_ectopic_member_does_not_make_a_patients_ordinary_beats_ectopic() -> None:
+    n_like = np.array([0.96, 0.02, 0.01, 0.01], dtype=np.float32)
+    p = np.tile(n_like, (14, 1))
+    group = np.array([0] * 8 + [1] * 3 + [2] * 3)
+    patient = np.array([0] * 11 + [1] * 3)
+    p[11:] = np.array([0.1, 0.8, 0.05, 0.05])
+    ordinary = ordinary_groups(p, group, patient)
+    assert ordinary == {0}  # the second patient's only group is ectopic
+    out = propagate(p, group, {0: 1, 1: 1}, {0: 3, 1: 8}, ordinary)
+    assert np.flatnonzero(out.argmax(axis=1)[:11] == 1).tolist() == [3, 8, 9, 10]
+    # a reader who saw the whole group has her way
+    assert (propagate(p, group, {0: 1}, None, ordinary).argmax(axis=1)[:8] == 1).all()
