@@ -16,7 +16,7 @@ from ecg_engine.preprocess import Run
 from state.jobs import RUNNING
 from state.runs import PREDICT
 from state.strip_findings import UNKNOWN_PATTERN
-from tests.pages.conftest import STRANGE, Opened
+from tests.pages.conftest import ALERTS, STRANGE, Opened, job_done
 from tests.pages.test_app import texts
 from tests.pages.test_prototypes import run_of
 from tests.pages.test_strips import html, say, table, told
@@ -242,3 +242,14 @@ def test_reviews_tables_hold_findings_and_classes(arrhythmia: Opened) -> None:
     shown = next(one.value for one in app.dataframe if "aami" in one.value.columns)
     assert shown["aami"].tolist() == beats["aami"].tolist()[: len(shown)]
     assert "similarity" not in shown
+
+
+def test_every_page_works_on_the_profile(arrhythmia: Opened) -> None:
+    job_done(arrhythmia.store, arrhythmia.study.id, "alerts", {"config": ALERTS})
+    for name in ("upload", "prototypes", "seeds", "alerts", "history"):
+        app = arrhythmia.page(name)
+        assert not app.error, [one.value for one in app.error]
+    app = arrhythmia.page("review")
+    for view in ("Queue", "Agreement"):
+        app.segmented_control(key="review_view").set_value(view).run()
+        assert not app.exception and not app.error
