@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ecg_engine.bundle import Bundle
+from ecg_engine.config import ARRHYTHMIA
 from ecg_engine.datasets import training_data
 from ecg_engine.errors import InputError
 from ecg_engine.evaluation import aami_report, class_report, confusion
@@ -58,7 +59,8 @@ def agreement(beats: pd.DataFrame, labels: ArrayLike, *, count_review: bool = Fa
     Parameters
     ----------
     beats : DataFrame
-        ``beat_predictions_v2.csv`` or some of its rows.
+        ``beat_predictions_v2.csv`` or some of its rows, or strips in the same columns: ``pred_label_raw`` (-99 for a
+        finding that cannot be stood by, which is wrong) and ``review_flag``.
     labels : array_like of int, shape (len(beats),)
         The label that holds for each row; rows with a label below 0 are passed over.
     count_review : bool
@@ -97,7 +99,8 @@ def training_parts(bundle: Bundle, run: Run) -> NDArray[np.str_] | None:
     Returns
     -------
     str array, shape (n,), or None
-        ``TRAINED``, ``HELD_OUT`` or ``NEW``; None where the model does not say (split by beat, old checkpoints).
+        ``TRAINED``, ``HELD_OUT`` or ``NEW``; None where the model does not say (split by beat, old checkpoints). A
+        model of the arrhythmia profile has none held out: the nets that predict learned from everyone in the end.
     """
     trained, held = bundle.metrics.get("patients_train"), bundle.metrics.get("patients_val")
     if not trained or not held:
@@ -106,7 +109,7 @@ def training_parts(bundle: Bundle, run: Run) -> NDArray[np.str_] | None:
     group = (data.strip if bundle.metrics.get("split") == "strip" else data.patient_group).astype(str)
     part = np.full(len(group), NEW, dtype="<U8")
     part[np.isin(group, [str(name) for name in trained])] = TRAINED
-    part[np.isin(group, [str(name) for name in held])] = HELD_OUT
+    part[np.isin(group, [str(name) for name in held])] = TRAINED if bundle.profile == ARRHYTHMIA else HELD_OUT
     return part
 
 

@@ -71,6 +71,10 @@ def test_each_beat_is_of_the_part_that_its_patient_was_in(run: Run) -> None:
         .map({patients[0]: TRAINED, patients[1]: TRAINED, patients[2]: HELD_OUT, patients[3]: NEW})
     )
     assert parts.tolist() == of_patient.tolist()
+    # The arrhythmia profile holds patients out for its figures alone: what predicts has learned from them, too.
+    everyone = training_parts(replace(seen, arrhythmia=object()), run)  # type: ignore[arg-type]
+    assert everyone is not None
+    assert everyone.tolist() == of_patient.replace(HELD_OUT, TRAINED).tolist()
 
 
 def test_a_model_that_does_not_say_whom_it_saw_gives_no_parts(run: Run) -> None:

@@ -244,6 +244,22 @@ def test_reviews_tables_hold_findings_and_classes(arrhythmia: Opened) -> None:
     assert "similarity" not in shown
 
 
+def test_agreement_is_of_findings_and_owns_that_the_model_has_seen_everyone(arrhythmia: Opened) -> None:
+    app = arrhythmia.page("review")
+    app.segmented_control(key="review_view").set_value("Agreement").run()
+    run, strips = run_of(arrhythmia)[1], predicted(arrhythmia, STRIPS_FILE)
+    assert run.strips is not None
+    truth, found = run.strips.label, strips["strip_finding"].to_numpy()
+    labelled, stood = truth >= 0, (truth >= 0) & (found != UNKNOWN)
+    share = float((truth == found)[labelled].mean())
+    assert f"Of **{labelled.sum()} labelled strips**" in texts(
+        app
+    ) and f"**{share:.0%}**; of the **{stood.sum()}**" in texts(app)
+    assert any("trained on all of these patients" in one.value for one in app.warning), (
+        "the held-out ones, too, in the end"
+    )
+
+
 def test_every_page_works_on_the_profile(arrhythmia: Opened) -> None:
     job_done(arrhythmia.store, arrhythmia.study.id, "alerts", {"config": ALERTS})
     for name in ("upload", "prototypes", "seeds", "alerts", "history"):
