@@ -16,7 +16,8 @@ from components.review_items import Desk
 from components.review_queue import order_and_filters, queue_keys, review_queue
 from components.review_tables import beats_table, strips_table
 from components.review_view import KIND, View, gather, predictions_of
-from components.words import when
+from components.words import many, when
+from ecg_engine.config import ARRHYTHMIA
 from state import session
 from state.models import ModelRow
 from state.runs import PREPROCESS, RunRow
@@ -102,13 +103,20 @@ def without_prediction(source: RunRow, models: list[ModelRow]) -> None:
 def summary(view: View) -> None:
     """What the prediction came to, and what speaks against trusting it."""
     total = view.summary
+    limits = f"confidence at least {view.config.min_class_conf:.0%}, noise at most {view.config.max_noise_prob:.0%}"
+    if total.get("profile") == ARRHYTHMIA:
+        doubtful = f"{many(total['unknown_strips'], 'strip')} without a finding that can be stood by"
+        strange = f", {total['strange_strips']:,} of them unknown patterns" if total["strange_strips"] else ""
+        left = f"{doubtful}{strange}; {many(total['num_noise_flagged'], 'beat')} marked as noise, and read all the same"
+        limits += f", patterns at least as common as {view.config.min_known_share:.1%} of the known"
+    else:
+        left = f"{total['unknown_strips']:,} strips without a final label, {total['num_noise_flagged']:,} noise beats "
+        left += "left out"
+        limits += f", similarity at least {view.config.min_proto_sim:.2f}"
     st.markdown(
         f"**{view.model_name}** read **{total['num_beats_predicted']:,} beats** on {total['num_strips']:,} strips: "
-        f"**{total['num_review_flagged']:,} under review ({total['review_rate']:.0%})**, "
-        f"{total['unknown_strips']:,} strips without a final label, {total['num_noise_flagged']:,} noise beats left "
-        "out.",
-        help=f"Limits used: confidence at least {view.config.min_class_conf:.0%}, noise at most "
-        f"{view.config.max_noise_prob:.0%}, similarity at least {view.config.min_proto_sim:.2f}.",
+        f"**{total['num_review_flagged']:,} under review ({total['review_rate']:.0%})**, {left}.",
+        help=f"Limits used: {limits}.",
     )
     for note in notes(view):
         st.warning(note, icon=":material/info:")

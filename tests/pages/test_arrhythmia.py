@@ -234,6 +234,7 @@ def test_reviews_tables_hold_findings_and_classes(arrhythmia: Opened) -> None:
     shown = next(one.value for one in app.dataframe if "findings" in one.value.columns)
     assert shown["findings"].tolist() == strips["findings"].tolist()
     odd = (strips["known_share"] < STRANGE).to_numpy()
+    assert f"stood by, {odd.sum()} of them unknown patterns; " in texts(app) and "read all the same" in texts(app)
     assert (shown["finding"] == UNKNOWN_PATTERN).tolist() == odd.tolist()
     unsure = ((strips["strip_finding"] == UNKNOWN) & ~odd).to_numpy()
     assert (shown["finding"] == "Nothing sure").tolist() == unsure.tolist()
