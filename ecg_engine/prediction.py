@@ -29,6 +29,7 @@ BEATS_FILE, STRIPS_FILE, SUMMARY_FILE = (
     "strip_predictions_v2.csv",
     "prediction_summary_v2.json",
 )
+VFIB = 8
 REASONS = ("confidence", "noise", "similarity", "pattern")
 """Why a beat goes to review. The third is the reference profile's alone, the fourth the arrhythmia profile's."""
 
@@ -186,7 +187,8 @@ def _predict_arrhythmia(
     strips["strip_pred_name"] = strips["strip_pred_name"].where(~without, label_name(UNKNOWN))
     strips["strip_pred_ratio"] = strips["strip_pred_ratio"].fillna(0.0)
     strips = pd.concat([strips, read.strips.set_axis(strips.index)], axis=1)
-    strips.loc[strange, "strip_finding"] = UNKNOWN
+    # noise, and a swing without QRS complexes, are seen in the trace itself, whatever beats the model knows
+    strips.loc[strange & ~strips["strip_finding"].isin([NOISE, VFIB]).to_numpy(), "strip_finding"] = UNKNOWN
     strips["strip_finding_name"] = [label_name(label) for label in strips["strip_finding"]]
     summary = _summary(bundle, run, config, beats, strips, asked, doubts)
     counts = strips["strip_finding"].value_counts().sort_index()

@@ -102,6 +102,13 @@ def classify(
     return decide(model, study, p, group, labelled, shown, noisy, least_confidence)
 
 
+def _readable(symbols: NDArray[np.float32], noise: NDArray[np.bool_] | None) -> NDArray[np.float32]:
+    """Probabilities of N, S, V and F for findings: a beat under noise is predicted, but no finding rests on it."""
+    if noise is None:
+        return symbols
+    return np.where(noise[:, None], np.array([1, 0, 0, 0], dtype=np.float32), symbols)
+
+
 def decide(
     model: BeatModel,
     study: Study,
@@ -127,7 +134,7 @@ def decide(
     af = af_among_classified(beats.r_sec, beats.bounds, symbol >= 2, study.context.p_coherence)
     swings = (study.oscillation >= OSCILLATION_SHOWN)[beats.strip]
     table = findings_of(
-        symbols,
+        _readable(symbols, study.noise),
         beats.r_sec,
         beats.bounds,
         af=af,

@@ -1,8 +1,8 @@
 """Learning beats from a study: its strips, then what can be made of them, in two rounds (issue 4, item 3).
 
-The first round learns from the labels of strips and from ordinary strips moved in time. It then knows which beats of
-the strips labelled as ventricular are so for certain, and the second round also learns from those beats set into other
-patients' strips.
+The first round learns from the labels of strips, with and without noise set in, and from ordinary strips moved in
+time. It then knows which beats of the strips labelled as ventricular are so for certain, and the second round also
+learns from those beats set into other patients' strips.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ecg_engine.arrhythmia.beat_training import OnEpoch
 from ecg_engine.arrhythmia.context import RHYTHM, Context, describe
 from ecg_engine.arrhythmia.examples import Examples, join
 from ecg_engine.arrhythmia.hybrid_fit import HybridConfig, add_hybrid
+from ecg_engine.arrhythmia.noisy_copies import noisy_copies
 from ecg_engine.arrhythmia.references import CutBeats, References, find_references
 from ecg_engine.arrhythmia.retiming import retimed
 from ecg_engine.arrhythmia.runs import STRIP_RULES, SYMBOLS, V, beats_given_label
@@ -121,6 +122,8 @@ class LearnConfig:
     fit : FitConfig
     moved, set_in : float
         Copies of ordinary strips with beats moved in time, and with ectopics set in, for each ordinary strip.
+    noisy : float
+        Copies with noise set in, for each strip whose label says something about its beats.
     made_weight : float
         Weight of a beat of these copies against one strip's label.
     hybrid : HybridConfig, optional
@@ -130,6 +133,7 @@ class LearnConfig:
     fit: FitConfig = field(default_factory=FitConfig)
     moved: float = 0.15
     set_in: float = 0.15
+    noisy: float = 0.3
     made_weight: float = 0.5
     hybrid: HybridConfig | None = None
 
@@ -178,8 +182,8 @@ def learn(
 
     end = 1.0 if config.hybrid is None else 0.5
     given = study.examples
-    moved = moved_examples(study, config)
-    parts = [given] if moved is None else [given, moved]
+    copies = [moved_examples(study, config), noisy_examples(study, config)]
+    parts = [given, *(one for one in copies if one is not None)]
     lean = join([one.without_waves for one in parts])
     early = fit(lean, first, part(progress, 0, 0.2 * end), on_epoch=account(0, "first round"), held=held, device=device)
     made = set_in_examples(study, early, config)
@@ -215,6 +219,20 @@ def moved_examples(study: Study, config: LearnConfig) -> Examples | None:
     weight = np.full(len(beats), config.made_weight, dtype=np.float32)
     known, noise = more.known[copied], _of_sources(study, source)
     return Examples.of(beats, context, np.full(len(source), UNLABELLED), known, weight, references, noise)
+
+
+def noisy_examples(study: Study, config: LearnConfig) -> Examples | None:
+    """Copies of strips with noise set in, under the same labels; None where there are none."""
+    telling = np.flatnonzero(np.isin(study.labels, list(STRIP_RULES)))
+    made = noisy_copies(study.beats, study.references, telling, config.noisy, config.fit.seed)
+    if made is None:
+        return None
+    references = find_references(made.beats, study.references.patient)
+    context = describe(made.beats, references, _usual_of_patients(study))
+    bounds = study.beats.bounds
+    at = np.concatenate([np.arange(bounds[row], bounds[row + 1]) for row in made.source])
+    said, noise = (study.labels[made.source], study.known[at], study.weight[at]), _of_sources(study, made.source)
+    return Examples.of(made.beats, context, *said, references, noise)
 
 
 def set_in_examples(study: Study, model: BeatModel, config: LearnConfig) -> Examples | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 
 from ecg_engine.arrhythmia.beat_classes import FitConfig
 from ecg_engine.arrhythmia.context import describe
+from ecg_engine.arrhythmia.examples import Examples
 from ecg_engine.arrhythmia.learning import LearnConfig, Study, given_labels, learn, moved_examples, set_in_examples
-from ecg_engine.arrhythmia.references import find_references
+from ecg_engine.arrhythmia.noisy_copies import noisy_copies
+from ecg_engine.arrhythmia.references import BEFORE, QRS, find_references
 from ecg_engine.arrhythmia.retiming import PLAIN_LABELS, retimed
 from ecg_engine.arrhythmia.transplants import find_donors, transplanted
 from tests.engine.arrhythmia.small import small
@@ -43,6 +46,41 @@ def test_moved_beats_are_those_that_come_before_their_time(study: Study) -> None
     assert np.median(np.abs(pre[(more.known == 0) & known_pre])) < 0.15
     copies = np.arange(len(more.source)) >= given
     assert np.mean(context.af[copies] > 0.5) < 0.2  # their P waves are those of sinus rhythm
+
+
+def test_noise_is_set_in_on_the_strip_alone_and_changes_no_time(study: Study) -> None:
+    rows = np.flatnonzero(study.labels == 0)
+    made = noisy_copies(study.beats, study.references, rows, 0.5, 3)
+    assert made is not None and np.isin(made.source, rows).all() and len(made.source) == round(0.5 * len(rows))
+    bounds = study.beats.bounds
+    at = np.concatenate([np.arange(bounds[row], bounds[row + 1]) for row in made.source])
+    assert np.array_equal(made.beats.r_sec, study.beats.r_sec[at])
+    assert np.array_equal(made.beats.patient, study.beats.patient[made.source])
+    added = made.beats.waves - study.beats.waves[at]
+    cut = study.beats.inside[at, 0] < 0.5
+    assert cut.any() and (added[cut, : BEFORE // 2 - 2] == 0).all()
+    height = np.ptp(study.references.patient[:, QRS], axis=1)[made.beats.patient[made.beats.strip]]
+    rms = np.sqrt(np.mean(np.square(added), axis=1)) / height
+    assert 0.02 < np.median(rms[rms > 0]) < 0.3
+    again = noisy_copies(study.beats, study.references, rows, 0.5, 3)
+    assert again is not None and np.array_equal(again.beats.waves, made.beats.waves)
+    assert noisy_copies(study.beats, study.references, rows[:0], 0.5, 3) is None
+
+
+def test_under_noise_fewer_ordinary_beats_are_called_ventricular(study: Study) -> None:
+    """What the copies are for: with them, noise on strips of other patients makes fewer false V."""
+    odd = study.beats.patient % 2 == 1
+    seen, other = study.strips(np.flatnonzero(~odd)), study.strips(np.flatnonzero(odd))
+    normal = np.flatnonzero(other.labels == 0)
+    made = noisy_copies(other.beats, other.references, normal, 1.0, 11)
+    assert made is not None
+    context = describe(made.beats, find_references(made.beats, other.references.patient))
+    examples = Examples.of(made.beats, context)
+    called = []
+    for share in (0.0, 0.6):
+        model = learn(seen, replace(QUICK, noisy=share))
+        called.append(np.mean(model.symbol_probabilities(examples).argmax(axis=1) == 2))
+    assert called[1] < 0.7 * called[0]
 
 
 def test_the_same_seed_moves_the_same_beats(study: Study) -> None:
