@@ -14,14 +14,14 @@ from components.keymap import RETRAIN, START, STOP, UNDO
 from components.outcome import attempt, begin_page
 from components.profiles import profile_of, told_profile
 from components.training_data import data_there_is, device_found
-from components.training_figures import curves, detail
+from components.training_figures import curves, detail, trained_in
 from components.training_models import actions, bring_model, model_list
 from components.training_settings import training_settings
 from ecg_engine.config import TrainConfig
 from state import session
 from state.jobs import DONE, Job
 from state.models import ModelRow
-from state.runs import TRAIN, RunRow
+from state.runs import PREPROCESS, TRAIN, RunRow
 from state.studies import Study
 
 KINDS = ("train", "retrain")
@@ -116,6 +116,22 @@ def retrain_row(study: Study, models: list[ModelRow], waiting: bool) -> None:
     right.caption(
         "Takes every decision made by now, trains with the settings of the current model, and lists the new one beside "
         "it, both judged on the same held-out patients. The current model stays until you make another current."
+        + _other_profile(study, models)
+    )
+
+
+def _other_profile(study: Study, models: list[ModelRow]) -> str:
+    """A sentence where the newest run was made in another profile than the current model's."""
+    current = next((model for model in models if model.current), None)
+    newest = session.store().runs.newest(study.id, PREPROCESS)
+    if current is None or newest is None:
+        return ""
+    mine, its = trained_in(current.metrics), profile_of(newest)
+    if mine == its:
+        return ""
+    return (
+        f" **{current.name} is of the {mine} profile, the newest run of the {its} profile: train a new model below "
+        "instead.**"
     )
 
 

@@ -216,6 +216,14 @@ def test_a_retrained_model_is_compared_by_strips(arrhythmia: Opened, jobs_now: N
     assert "F1 of N, labelled beats" in beside.index, "beats that readers labelled are judged, too"
 
 
+def test_a_model_of_another_profile_than_the_newest_runs_is_told(trained: Opened) -> None:
+    assert "train a new model below instead" not in texts(trained.page("training"))
+    job_done(trained.store, trained.study.id, "preprocess", {"pictures": False, "config": {"profile": "arrhythmia"}})
+    app = trained.page("training")
+    assert "is of the reference profile, the newest run of the arrhythmia profile" in texts(app)
+    assert next(one for one in app.selectbox if one.label == "Networks").value == "towers", "not the last training's"
+
+
 def test_prediction_asks_how_rare_a_pattern_may_be(arrhythmia: Opened, jobs_wait: None) -> None:
     app = arrhythmia.page("review")
     app.segmented_control(key="review_view").set_value("Predict").run()
