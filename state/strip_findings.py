@@ -129,7 +129,7 @@ def _sentence(reason: str, noisy: bool, lost: float) -> str:
     if "lost" in reason.split(";"):
         parts.append(f"The lead is lost in {max(1, round(100 * lost))} % of the strip.")
     if noisy:
-        parts.insert(0, "Too noisy as a whole.")
+        parts.insert(0, "Too disturbed to be read as a whole.")
     return " ".join(parts)
 
 

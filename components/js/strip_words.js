@@ -49,6 +49,7 @@ class StripWords {
     if (!now || !data || now.run !== data.run) return;
     const { place } = now.strip;
     const [above, below] = this.lines;
+    this.root.classList.toggle("noise-only", !data.found);
     above.replaceChildren();
     below.replaceChildren();
     if (data.found) {

@@ -93,7 +93,7 @@ def test_a_prediction_of_the_reference_profile_finds_nothing(run: Run, index: Be
 def test_noise_is_told_in_sentences(run: Run) -> None:
     said = noise_sentences(judged(run))
     assert said[0] == ""
-    assert said[1] == f"Too noisy as a whole. {SENTENCES['content']} {SENTENCES['baseline']}"
+    assert said[1] == f"Too disturbed to be read as a whole. {SENTENCES['content']} {SENTENCES['baseline']}"
     assert said[3] == "The lead is lost in 23 % of the strip."
 
 
