@@ -186,9 +186,10 @@ def run_predict(args: Arguments) -> None:
         prediction = predict(bundle, run, thresholds, device=args.device, progress=progress)
     save_prediction(prediction, args.out_dir)
     summary = prediction.summary
+    noise = "noise beats are marked" if bundle.profile == ARRHYTHMIA else "noise beats without prediction"
     say(
         f"{summary['num_beats_predicted']:,} beats predicted, {summary['num_review_flagged']:,} of them "
-        f"({summary['review_rate']:.1%}) go to review; {summary['num_noise_flagged']:,} noise beats without prediction."
+        f"({summary['review_rate']:.1%}) go to review; {summary['num_noise_flagged']:,} {noise}."
     )
     say(f"Review for: {counted(summary['review_reasons'])}.")
     say(f"Final labels: {counted(summary['final_label_counts'])}.")

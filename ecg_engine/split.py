@@ -52,6 +52,7 @@ def split_windows(
     val_split: float = 0.2,
     seed: int = 42,
     hold_out: Collection[str] | None = None,
+    unit: str = "beats",
 ) -> Split:
     """Split windows by patient, or by beat as the scripts did.
 
@@ -72,6 +73,9 @@ def split_windows(
         Patient groups to hold out, instead of choosing: so that a new model is judged on the patients that the old
         one has not seen either. Those that are not in the data are passed over; with none in the data, or all of
         it, a fresh choice is made and the notes say so.
+
+    unit : str
+        What the notes call the rows: the arrhythmia profile splits strips.
 
     Raises
     ------

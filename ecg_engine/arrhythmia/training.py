@@ -79,7 +79,9 @@ def learn_arrhythmia(
     study, groups = study_of_parts(data.parts), patient_groups(data)
     _check(study)
     names = np.array([f"{number}" for number in range(len(groups))], dtype=object)
-    split = split_windows(study.labels, groups, names, val_split=config.val_split, seed=config.seed, hold_out=hold_out)
+    split = split_windows(
+        study.labels, groups, names, val_split=config.val_split, seed=config.seed, hold_out=hold_out, unit="strips"
+    )
     rows: list[dict[str, Any]] = []
 
     def told(row: dict[str, Any]) -> None:
