@@ -19,6 +19,7 @@ NAMES = (
     "suspects",
     "arrhythmia_rpeaks",
     "quality",
+    "arrhythmia_time",
 )
 
 
