@@ -101,7 +101,7 @@ class BeatPanel {
     const letter = element("b", beat.noise ? "letter noise" : "letter", mark.letter);
     letter.style.setProperty("--mark", mark.colour);
     const name = labelLook(look, beat.label).name;
-    const words = beat.noise && beat.label !== -1 ? `${name}, left out as noise` : name;
+    const words = beat.noise && beat.label !== -1 ? `${name}, marked as noise` : name;
     const lines = element("span");
     const more = [SOURCES[beat.source], PEAKS[beat.peak]].filter(Boolean).join(" · ");
     lines.append(element("b", "", `Beat ${at + 1}: ${words}`), element("small", "", more));
@@ -209,7 +209,7 @@ class BeatPanel {
 
   prototype(beat) {
     if (beat.id === null) return "none yet: the R-peak was added since";
-    if (!(beat.prototype >= 0)) return "none (noise)";
+    if (!(beat.prototype >= 0)) return beat.noise ? "none (noise)" : "none";
     const shape = this.shapes.list.find((one) => one.kind === "prototype" && one.id === beat.prototype);
     return shape ? `${beat.prototype} (${shape.size.toLocaleString("en")} beats)` : String(beat.prototype);
   }
