@@ -9,6 +9,8 @@ class is taken for all; the mean of five such draws is given.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -52,7 +54,7 @@ def main() -> None:
     score = Score(strips, patient)
     rows = [score.row(f"reference ({REFERENCE_EPOCHS} epochs)", reference(strips, fold))]
     found = find(strips, fold)
-    study = study_of(strips, found.peaks)
+    study = replace(study_of(strips, found.peaks), noise=found.noisy_beats)
     with lap() as grouping:
         group = find_groups(study.beats, study.context)
     p, seconds = held_out(study, fold)
