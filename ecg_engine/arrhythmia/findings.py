@@ -3,6 +3,8 @@
 Every rule is one small entry: a name, the label id that it stands for, and a function that says in words what it saw,
 or nothing. The rules have a version, which goes with every result: the same beats under the same version always give
 the same findings. Ten seconds can show the pattern of atrial fibrillation; they do not diagnose it.
+Atrial flutter has no rule: none was found that shows it on MIT-BIH and stays silent elsewhere (docs/accuracy.md); it
+goes to review as a pattern that is not known.
 """
 
 from __future__ import annotations
@@ -26,7 +28,6 @@ AF_SHOWN = 0.75
 """Probability from which the AF pattern is said to be there."""
 
 OSCILLATION_SHOWN = 0.5
-FLUTTER_SHOWN = 0.5
 
 SLOW_PER_MIN, FAST_PER_MIN = 60.0, 100.0
 
@@ -46,15 +47,14 @@ class StripBeats:
     symbol : int64 (k,)
         0 to 3 for N, S, V, F, in order of time.
     r_sec : float64 (k,)
-    af, flutter, oscillation : float
-        Probabilities of the AF pattern, of flutter waves, and of an oscillation without QRS complexes.
+    af, oscillation : float
+        Probabilities of the AF pattern, and of an oscillation without QRS complexes.
     noisy : bool
     """
 
     symbol: NDArray[np.int64]
     r_sec: NDArray[np.float64]
     af: float = 0.0
-    flutter: float = 0.0
     oscillation: float = 0.0
     noisy: bool = False
 
@@ -106,10 +106,6 @@ def _run(strip: StripBeats) -> str | None:
     rate = strip.rate_of(first, length)
     kind = "ventricular tachycardia" if rate >= VT_PER_MIN else "idioventricular run"
     return f"{kind}: {length} beats at {rate:.0f}/min"
-
-
-def _flutter(strip: StripBeats) -> str | None:
-    return "flutter waves" if strip.flutter >= FLUTTER_SHOWN else None
 
 
 def _af(strip: StripBeats) -> str | None:
@@ -174,7 +170,6 @@ RULES: tuple[Rule, ...] = (
     Rule("oscillation", 8, _oscillation),
     Rule("run", 7, _run),
     Rule("af", 5, _af),
-    Rule("flutter", 6, _flutter),
     Rule("triplet", 11, _triplet),
     Rule("couplet", 10, _couplet),
     Rule("pvc", 2, _pvc),
@@ -234,7 +229,6 @@ def findings_of(
     bounds: NDArray[np.int64],
     *,
     af: NDArray[np.float32] | None = None,
-    flutter: NDArray[np.float32] | None = None,
     oscillation: NDArray[np.float32] | None = None,
     noisy: NDArray[np.bool_] | None = None,
     least_confidence: float = LEAST_CONFIDENCE,
@@ -248,7 +242,7 @@ def findings_of(
     r_sec : float64 (n,)
     bounds : int64 (s + 1,)
         Beats of each strip.
-    af, flutter, oscillation : float32 (s,), optional
+    af, oscillation : float32 (s,), optional
     noisy : bool (s,), optional
     least_confidence : float
         0 stands by every finding.
@@ -270,7 +264,6 @@ def findings_of(
             symbol[part],
             r_sec[part],
             float((zero if af is None else af)[row]),
-            float((zero if flutter is None else flutter)[row]),
             float((zero if oscillation is None else oscillation)[row]),
             bool(noisy is not None and noisy[row]),
         )
@@ -280,8 +273,8 @@ def findings_of(
     label = np.array(told, dtype=np.int64)
     sure = claim_confidence(probabilities, bounds, label)
     for row, (strip, _) in enumerate(rows):
-        if label[row] in (5, 6, 8):
-            sure[row] = {5: strip.af, 6: strip.flutter, 8: strip.oscillation}[int(label[row])]
+        if label[row] in (5, 8):
+            sure[row] = strip.af if label[row] == 5 else strip.oscillation
         elif label[row] == NOISE:
             sure[row] = 1.0
     stood = np.where(sure >= least_confidence, label, UNKNOWN)
