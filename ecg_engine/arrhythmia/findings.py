@@ -3,8 +3,8 @@
 Every rule is one small entry: a name, the label id that it stands for, and a function that says in words what it saw,
 or nothing. The rules have a version, which goes with every result: the same beats under the same version always give
 the same findings. Ten seconds can show the pattern of atrial fibrillation; they do not diagnose it.
-Atrial flutter has no rule: none was found that shows it on MIT-BIH and stays silent elsewhere (docs/accuracy.md); it
-goes to review as a pattern that is not known.
+Atrial flutter has no rule: none was found that shows it on MIT-BIH and stays silent elsewhere (docs/accuracy.md). Some
+of it goes to review as a pattern that is not known; the rest mostly reads as an AF pattern.
 """
 
 from __future__ import annotations
