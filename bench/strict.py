@@ -45,6 +45,23 @@ class Score:
         out[match.found_index] = self.true[match.true_index]
         return out
 
+    def rpeaks(self, strip: NDArray[np.int64], r_sec: NDArray[np.float64]) -> tuple[str, ...]:
+        """F1 of R-peaks at 150 ms, and the shares of V and S that were missed, %; strips of ventricular flutter, which
+        have no true beats, are left out."""
+        asked, kept = self.label[self.true_strip] != 8, self.label[strip] != 8
+        match = match_beats(
+            self.true_sec[asked], r_sec[kept], true_strip=self.true_strip[asked], found_strip=strip[kept]
+        )
+        whose, hit = self.patient[self.true_strip[asked]], np.zeros(int(asked.sum()), dtype=bool)
+        hit[match.true_index] = True
+        counts = np.stack([2 * self._by(whose[hit]), self._by(whose) + self._by(self.patient[strip[kept]])])
+        cells = [self._interval(lambda c: 100 * c[0] / max(c[1], 1), counts)]
+        for name in "VS":
+            of_class = self.true[asked] == name
+            missed = np.stack([self._by(whose[of_class & ~hit]), self._by(whose[of_class])])
+            cells.append(self._interval(lambda c: 100 * c[0] / max(c[1], 1), missed))
+        return tuple(cells)
+
     def row(self, name: str, *drawn: Read) -> tuple[str, ...]:
         """One row of the table: F1 of V, S and F, strip accuracy, and macro-F1 over the labels of strips. The counts
         are the mean of several draws."""
