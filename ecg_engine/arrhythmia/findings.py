@@ -22,7 +22,7 @@ from ecg_engine.arrhythmia.runs import STRIP_RULES, N, S, StripRule, V, log_like
 from ecg_engine.arrhythmia.runs import F as FUSION
 from ecg_engine.labels import NOISE, UNKNOWN, label_name
 
-RULES_VERSION = "2026.1"
+RULES_VERSION = "2026.2"
 
 AF_SHOWN = 0.75
 """Probability from which the AF pattern is said to be there."""
@@ -74,8 +74,19 @@ class StripBeats:
 
     @property
     def rate(self) -> float:
-        """Beats a minute from the median interval, NaN with fewer than three beats."""
-        return 60.0 / float(np.median(np.diff(self.r_sec))) if len(self.r_sec) >= 3 else float("nan")
+        """Beats a minute, NaN with fewer than three beats; by the median interval, among ectopics by the mean one.
+
+        In bigeminy the median is one of two lengths that both say nothing of the rate.
+        """
+        if len(self.r_sec) < 3:
+            return float("nan")
+        usual = np.mean if self.count(S) + self.count(V) else np.median
+        return 60.0 / float(usual(np.diff(self.r_sec)))
+
+    @property
+    def mean_rate(self) -> float:
+        """Beats a minute from the mean interval, NaN with fewer than three beats."""
+        return 60.0 / float(np.mean(np.diff(self.r_sec))) if len(self.r_sec) >= 3 else float("nan")
 
     def rate_of(self, first: int, length: int) -> float:
         """Beats a minute within a run, from the interval that leads to it on."""
@@ -109,7 +120,7 @@ def _run(strip: StripBeats) -> str | None:
 
 
 def _af(strip: StripBeats) -> str | None:
-    return f"AF pattern, {strip.rate:.0f}/min" if strip.af >= AF_SHOWN else None
+    return f"AF pattern, {strip.mean_rate:.0f}/min" if strip.af >= AF_SHOWN else None
 
 
 def _triplet(strip: StripBeats) -> str | None:

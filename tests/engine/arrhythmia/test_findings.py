@@ -92,3 +92,13 @@ def test_true_beats_give_the_labels_that_were_filed(real_data: Path) -> None:
     agreed = table["strip_finding"].to_numpy() == few.strips.label
     readable = ~np.isin(few.strips.label, (6, 8))
     assert agreed[readable].mean() > 0.9
+
+
+def test_the_rate_of_bigeminy_is_that_of_all_beats() -> None:
+    r_sec = np.cumsum([0.3, *[0.5, 1.2] * 5])  # 70 a minute, though every second interval is half a second
+    bigeminy = StripBeats(np.array([0, 2] * 5 + [0]), r_sec)
+    words = "; ".join(one.words for one in read_strip(bigeminy))
+    assert "bigeminy" in words and "tachycardia" not in words and "bradycardia" not in words
+    assert bigeminy.rate == pytest.approx(60 / 0.85)
+    plain = StripBeats(np.zeros(11, dtype=np.int64), np.cumsum([0.3, *[0.8] * 9, 1.6]))  # one missed beat
+    assert plain.rate == pytest.approx(75)
