@@ -19,15 +19,16 @@ from bench.common import DS1, lap, table
 from bench.folds import FOLDS, find, folds_of, kept
 from bench.strict import Read, Score
 from ecg_engine.arrhythmia.classify import decide, study_of
-from ecg_engine.arrhythmia.findings import OSCILLATION_SHOWN
+from ecg_engine.arrhythmia.findings import LEAST_CONFIDENCE, OSCILLATION_SHOWN
 from ecg_engine.arrhythmia.groups import find_groups, rank_groups, smooth
 from ecg_engine.arrhythmia.learning import LearnConfig, Study, learn
 from ecg_engine.arrhythmia.references import patient_numbers
 from ecg_engine.arrhythmia.runs import SYMBOLS
+from ecg_engine.arrhythmia.unknown import learn_known
 from ecg_engine.config import PredictConfig, PreprocessConfig, TrainConfig
 from ecg_engine.datasets import training_data
-from ecg_engine.labels import UNKNOWN, aami_class
-from ecg_engine.prediction import predict
+from ecg_engine.labels import NOISE, UNKNOWN, aami_class
+from ecg_engine.prediction import VFIB, predict
 from ecg_engine.preprocess import preprocess
 from ecg_engine.strips import Strips, read_strips
 from ecg_engine.training import train
@@ -74,6 +75,12 @@ def main() -> None:
         rows,
     )
     table(
+        f"The same strips with the limits that the profile comes with (sure to {LEAST_CONFIDENCE:g} at least, stranger "
+        f"than all but {PredictConfig().min_known_share:g} of those known)",
+        ("", "strips", "right as they would be, %"),
+        held_back(study, smoothed, group, found.noisy, known_shares(study, fold)),
+    )
+    table(
         "R-peaks of these folds, strips of ventricular flutter left out, %",
         ("F1 at 150 ms", "V missed", "S missed"),
         [score.rpeaks(study.beats.strip, study.beats.r_sec)],
@@ -112,6 +119,38 @@ def read(
     found = decide(_Plain, study, p, group, said, shown, noisy, least_confidence=0.0)  # type: ignore[arg-type]
     beats, finding = found.beats, found.strips["strip_finding"].to_numpy()
     return Read(study.beats.strip, study.beats.r_sec, beats["aami"].to_numpy(dtype=object), finding)
+
+
+def known_shares(study: Study, fold: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Share of known strips that are at least as strange, for each strip, its patient not being among the known."""
+    share = np.zeros(len(fold), dtype=np.float32)
+    for one in range(FOLDS):
+        known = learn_known(study.strips(np.flatnonzero(fold != one)))
+        assert known is not None
+        rows = np.flatnonzero(fold == one)
+        share[rows] = known.share(known.score(study.strips(rows)))
+    return share
+
+
+def held_back(
+    study: Study,
+    p: NDArray[np.float32],
+    group: NDArray[np.int64],
+    noisy: NDArray[np.bool_],
+    share: NDArray[np.float32],
+) -> list[tuple[object, ...]]:
+    """Strips that are given a finding and strips that are sent to review instead, and how many of either are right."""
+    plain = read(study, p, group, noisy).finding
+    sure = decide(_Plain, study, p, group, noisy=noisy).strips["strip_finding"].to_numpy()  # type: ignore[arg-type]
+    strange = (share < PredictConfig().min_known_share) & ~np.isin(sure, [NOISE, VFIB])
+    doubtful = sure == UNKNOWN
+    parts = {
+        "given a finding": ~strange & ~doubtful,
+        "held back: under the least confidence": doubtful,
+        "held back: unlike what is known": strange & ~doubtful,
+    }
+    right = plain == study.labels
+    return [(name, f"{which.sum():,}", f"{100 * right[which].mean():.1f}") for name, which in parts.items()]
 
 
 def labelled(

@@ -48,10 +48,12 @@ def inspect_bundle(path: Path) -> None:
     bundle = load(path)
     rate = f"{bundle.fs:g} Hz" if math.isfinite(bundle.fs) else "unknown rate"
     say(f"Model bundle {path}")
-    say(f"Net: {bundle.model}, {sum(value.numel() for value in bundle.state_dict.values()):,} numbers.")
+    tensors = bundle.state_dict if bundle.arrhythmia is None else bundle.arrhythmia.packed()[0]
+    say(f"Profile: {bundle.profile}. Net: {bundle.model}, {sum(one.numel() for one in tensors.values()):,} numbers.")
     say(f"Classes: {', '.join(f'{value} {label_name(value)}' for value in bundle.classes)}.")
     say(f"Beats: {bundle.beat_len} samples at {rate}, windows of {bundle.window_size}.")
-    say(f"Prototypes: {0 if bundle.bank is None else len(bundle.bank)}.")
+    bank = bundle.bank if bundle.arrhythmia is None else bundle.arrhythmia.beats.bank
+    say(f"Prototypes: {0 if bank is None else len(bank)}.")
     say(f"Thresholds: {', '.join(f'{key} {value:g}' for key, value in bundle.predict.to_dict().items())}.")
     figures = {key: bundle.metrics[key] for key in _FIGURES if bundle.metrics.get(key) is not None}
     words = (f"{key} {value:.3f}" if isinstance(value, float) else f"{key} {value}" for key, value in figures.items())

@@ -155,11 +155,12 @@ def _pac(strip: StripBeats) -> str | None:
 
 
 def _slow(strip: StripBeats) -> str | None:
-    return f"bradycardia, {strip.rate:.0f}/min" if strip.rate < SLOW_PER_MIN else None
+    # on a strip that cannot be read, beats are missed and made up
+    return f"bradycardia, {strip.rate:.0f}/min" if strip.rate < SLOW_PER_MIN and not strip.noisy else None
 
 
 def _fast(strip: StripBeats) -> str | None:
-    return f"tachycardia, {strip.rate:.0f}/min" if strip.rate > FAST_PER_MIN else None
+    return f"tachycardia, {strip.rate:.0f}/min" if strip.rate > FAST_PER_MIN and not strip.noisy else None
 
 
 def _several(count: int, what: str) -> str | None:
