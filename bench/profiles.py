@@ -4,7 +4,8 @@ Five patient-grouped folds on MIT-BIH DS1. Strictly scored: missed and spurious 
 reference discards as noise), all strips are in, no prediction is held back as doubtful, and 95 % intervals come from a
 bootstrap over patients. R-peaks and noise of the arrhythmia profile are those of weights that have not seen the patient
 (:mod:`bench.folds`). Groups are labelled as a reader would: one random member of the group is shown, and its true
-class is taken for all; the mean of five such draws is given.
+class is taken for all; the mean of five such draws is given. ``python -m bench.profiles hybrid`` adds a row for the
+option that averages the reference's hybrid net in (ten minutes more).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from bench.strict import Read, Score
 from ecg_engine.arrhythmia.classify import decide, study_of
 from ecg_engine.arrhythmia.findings import LEAST_CONFIDENCE, OSCILLATION_SHOWN
 from ecg_engine.arrhythmia.groups import find_groups, rank_groups, smooth
+from ecg_engine.arrhythmia.hybrid_fit import HybridConfig
 from ecg_engine.arrhythmia.learning import LearnConfig, Study, learn
 from ecg_engine.arrhythmia.references import patient_numbers
 from ecg_engine.arrhythmia.runs import SYMBOLS
@@ -62,6 +64,11 @@ def main() -> None:
     smoothed = smooth(p, group)
     rows.append(score.row("arrhythmia, labels of strips alone", read(study, smoothed, group, found.noisy)))
     rows.append(score.row("… without the groups' say", read(study, p, group, found.noisy)))
+    if "hybrid" in sys.argv[1:]:
+        both, _ = held_out(study, fold, LearnConfig(hybrid=HybridConfig()))
+        rows.append(
+            score.row("… with the hybrid net among the nets", read(study, smooth(both, group), group, found.noisy))
+        )
     for count in GROUPS:
         drawn = labelled(study, smoothed, group, score, count)
         rows.append(
@@ -95,12 +102,14 @@ def main() -> None:
     )
 
 
-def held_out(study: Study, fold: NDArray[np.int64]) -> tuple[NDArray[np.float32], list[float]]:
+def held_out(
+    study: Study, fold: NDArray[np.int64], config: LearnConfig | None = None
+) -> tuple[NDArray[np.float32], list[float]]:
     """Probabilities of all beats by nets that were not trained on their patients, and processor seconds a fold."""
     p, seconds = np.zeros((len(study.beats), len(SYMBOLS)), dtype=np.float32), []
     for one in range(FOLDS):
         with lap() as learning:
-            model = learn(study.strips(np.flatnonzero(fold != one)), LearnConfig())
+            model = learn(study.strips(np.flatnonzero(fold != one)), config)
         seconds.append(learning.processor)
         rows = np.flatnonzero(fold == one)
         p[np.isin(study.beats.strip, rows)] = model.probabilities(study.strips(rows).examples)
