@@ -10,6 +10,7 @@ option that averages the reference's hybrid net in (ten minutes more).
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
