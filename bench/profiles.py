@@ -30,8 +30,8 @@ from ecg_engine.arrhythmia.runs import SYMBOLS
 from ecg_engine.arrhythmia.unknown import learn_known
 from ecg_engine.config import PredictConfig, PreprocessConfig, TrainConfig
 from ecg_engine.datasets import training_data
-from ecg_engine.labels import NOISE, UNKNOWN, aami_class
-from ecg_engine.prediction import VFIB, predict
+from ecg_engine.labels import NOISE, UNKNOWN, VFIB, aami_class
+from ecg_engine.prediction import predict
 from ecg_engine.preprocess import preprocess
 from ecg_engine.strips import Strips, read_strips
 from ecg_engine.training import train

@@ -15,16 +15,13 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ecg_engine.arrhythmia.groups import entropy, rank_groups
-from ecg_engine.labels import UNKNOWN, label_name
+from ecg_engine.labels import P_COLUMNS, UNKNOWN, label_name
 
 LEAST_SIZE = 3
 """Beats of the smallest group that is asked about: two are answered as fast one by one."""
 
 LEAST_GAIN = 0.5
 """What a key must gain for a group to be asked about: of 25 beats, a tenth of a bit each."""
-
-P_COLUMNS = ("p_n", "p_s", "p_v", "p_f")
-"""Columns of a prediction that hold the probability of each AAMI class."""
 
 SWINGS = "Q"
 """AAMI class of a beat on a strip that swings without QRS complexes: R-peaks there are none that could be grouped."""
@@ -68,7 +65,7 @@ def bits_of(beats: pd.DataFrame) -> NDArray[np.float64]:
     Parameters
     ----------
     beats : DataFrame
-        ``beat_predictions_v2.csv``; predictions of the reference profile have none of :data:`P_COLUMNS`.
+        ``beat_predictions_v2.csv``; those of the reference profile have no ``P_COLUMNS``.
     """
     if not set(P_COLUMNS) <= set(beats.columns):
         return np.full(len(beats), np.nan)

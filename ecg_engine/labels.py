@@ -12,6 +12,10 @@ UNKNOWN = -99
 """Unknown/Review: given by prediction, never by a file."""
 UNLABELLED = -999
 """A blank or unreadable label: never trained on, always predicted."""
+VFIB = 8
+
+P_COLUMNS = ("p_n", "p_s", "p_v", "p_f")
+"""Columns of a prediction of the arrhythmia profile that hold the probability of each AAMI class."""
 
 LABEL_NAMES: Mapping[int, str] = MappingProxyType(
     {

@@ -20,7 +20,7 @@ from ecg_engine.errors import InputError
 from ecg_engine.evaluation import softmax
 from ecg_engine.files import atomic_write, plain
 from ecg_engine.inference import infer, pick_device
-from ecg_engine.labels import NOISE, UNKNOWN, label_name
+from ecg_engine.labels import NOISE, P_COLUMNS, UNKNOWN, VFIB, label_name
 from ecg_engine.preprocess import Run
 from ecg_engine.progress import Progress, part, silent
 
@@ -29,7 +29,6 @@ BEATS_FILE, STRIPS_FILE, SUMMARY_FILE = (
     "strip_predictions_v2.csv",
     "prediction_summary_v2.json",
 )
-VFIB = 8
 REASONS = ("confidence", "noise", "similarity", "pattern")
 """Why a beat goes to review. The third is the reference profile's alone, the fourth the arrhythmia profile's."""
 
@@ -145,7 +144,7 @@ def _predict_arrhythmia(
     bundle: Bundle, run: Run, config: PredictConfig, said: RunPart | None, progress: Progress
 ) -> Prediction:
     """The tables of the arrhythmia profile: the reference's columns first, then its own."""
-    from ecg_engine.arrhythmia.prediction import P_COLUMNS, read_run
+    from ecg_engine.arrhythmia.prediction import read_run
 
     assert bundle.arrhythmia is not None and run.strips is not None
     read = read_run(bundle.arrhythmia, run, said, part(progress, 0, 0.95))

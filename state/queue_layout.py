@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ecg_engine.config import PredictConfig
 from ecg_engine.errors import InputError
-from ecg_engine.group_queue import P_COLUMNS, SWINGS, bits_of
+from ecg_engine.group_queue import SWINGS, bits_of
+from ecg_engine.labels import P_COLUMNS
 from ecg_engine.preprocess import Run
 from ecg_engine.queue import FIGURES, REASON_TITLES, patient_order
 from ecg_engine.ranking import doubt, prototype_distance

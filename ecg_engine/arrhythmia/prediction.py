@@ -18,11 +18,9 @@ from ecg_engine.arrhythmia.model import ArrhythmiaModel
 from ecg_engine.arrhythmia.runs import SYMBOLS
 from ecg_engine.arrhythmia.studies import study_of_run
 from ecg_engine.datasets import RunPart
-from ecg_engine.labels import UNLABELLED
+from ecg_engine.labels import P_COLUMNS, UNLABELLED
 from ecg_engine.preprocess import Run
 from ecg_engine.progress import Progress, silent
-
-P_COLUMNS = tuple(f"p_{name.lower()}" for name in SYMBOLS)
 
 
 class Read(NamedTuple):
