@@ -52,5 +52,7 @@ FIGURES: tuple[Figure, ...] = (
 )
 """Patients not trained on; ``command`` is what ``python -m bench`` is followed by."""
 
-FIGURES_OF = "MIT-BIH Arrhythmia Database, set DS1: 3,960 strips of 22 patients, each read by models that never saw her"
+FIGURES_OF = (
+    "MIT-BIH Arrhythmia Database, set DS1: 3,960 strips of 22 patients, whom the models that read them had not seen"
+)
 """What the figures were measured on."""

@@ -91,9 +91,10 @@ def without_prediction(source: RunRow, models: list[ModelRow]) -> None:
         predict_panel(source, models)
         return
     with st.container(horizontal=True, vertical_alignment="center"):
+        groups = "groups of beats that look alike, " if source.config.get("profile") == ARRHYTHMIA else ""
         st.info(
-            "There is no model yet, so these are the items that need none: noise that looks like an ectopic beat, "
-            "strips at odds with their beats, what somebody was unsure of.",
+            f"There is no model yet, so these are the items that need none: {groups}noise that looks like an ectopic "
+            "beat, strips at odds with their beats, what somebody was unsure of.",
             icon=":material/info:",
         )
         if st.button("Go to Training", key="review_to_training", icon=":material/model_training:"):
