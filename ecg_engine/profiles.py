@@ -52,7 +52,5 @@ FIGURES: tuple[Figure, ...] = (
 )
 """Patients not trained on; ``command`` is what ``python -m bench`` is followed by."""
 
-FIGURES_OF = (
-    "MIT-BIH Arrhythmia Database, set DS1: 3,960 strips of 22 patients, read by models that had not seen them"
-)
+FIGURES_OF = "MIT-BIH Arrhythmia Database, set DS1: 3,960 strips of 22 patients, read by models that had not seen them"
 """What the figures were measured on."""
