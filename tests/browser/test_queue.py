@@ -118,6 +118,15 @@ def test_leaving_the_page_in_mid_typing_and_coming_back(desk_for: Opener) -> Non
     desk.expect_stored(typed)
 
 
+def test_a_reader_who_is_called_back_is_taken_on_her_way_once_more(desk_for: Opener) -> None:
+    """As when a word of the page that she leaves reaches the server the moment after the click."""
+    desk = desk_for("Dr Called Back")
+    desk.page.get_by_test_id("stSidebarNav").get_by_role("link", name="History", exact=True).click()
+    expect(desk.page.get_by_role("heading", name="History")).to_be_visible(timeout=PATIENCE)
+    desk.page.evaluate("history.replaceState(null, '', '/review')")
+    desk.page.wait_for_function("location.pathname === '/history'", timeout=PATIENCE)
+
+
 def test_offline_a_closed_tab_and_a_new_one(desk_for: Opener) -> None:
     desk = desk_for("Dr Offline")
     desk.context.set_offline(True)
