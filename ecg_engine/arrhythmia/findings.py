@@ -78,10 +78,9 @@ class StripBeats:
 
         In bigeminy the median is one of two lengths that both say nothing of the rate.
         """
-        if len(self.r_sec) < 3:
-            return float("nan")
-        usual = np.mean if self.count(S) + self.count(V) else np.median
-        return 60.0 / float(usual(np.diff(self.r_sec)))
+        if len(self.r_sec) < 3 or self.count(S) + self.count(V):
+            return self.mean_rate
+        return 60.0 / float(np.median(np.diff(self.r_sec)))
 
     @property
     def mean_rate(self) -> float:
