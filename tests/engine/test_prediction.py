@@ -17,6 +17,7 @@ from ecg_engine.datasets import training_data
 from ecg_engine.errors import BundleError, InputError
 from ecg_engine.models import build_net
 from ecg_engine.prediction import predict, save_prediction
+from ecg_engine.prediction_tables import strip_votes
 from ecg_engine.training import train
 from ecg_engine.windows import context_windows
 from tests.engine.learning import make_run, many_patients
@@ -113,8 +114,6 @@ def test_the_strip_table_counts_and_breaks_ties_downwards() -> None:
     assert result.summary["strips_of_noise_only"] == 1
     assert result.summary["num_beats_predicted"] == 7
     assert result.summary["num_strips"] == 3
-    from ecg_engine.prediction import _strip_table
-
     beats = pd.DataFrame(
         {
             "source_row": [4, 4, 4, 4, 4, 9, 9, 9],
@@ -122,7 +121,7 @@ def test_the_strip_table_counts_and_breaks_ties_downwards() -> None:
             "review_flag": [0, 0, 0, 0, 1, 1, 1, 0],
         }
     )
-    table = _strip_table(beats, np.ones(8, dtype=bool))
+    table = strip_votes(beats, np.ones(8, dtype=bool))
     assert table["strip_pred_label"].tolist() == [2, 1], "equal counts: the lowest; review never outvotes a class"
     assert table["strip_pred_ratio"].tolist() == pytest.approx([0.4, 1 / 3])
     assert table["num_review"].tolist() == [1, 2]
