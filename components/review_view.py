@@ -22,7 +22,9 @@ from state.effective import Effective
 from state.reviewing import rows_of_ids, verdicts
 from state.runs import PREDICT, RunRow
 
-STRIPS_PAGE = "pages/strips.py"
+STRIPS_PAGE, REVIEW_PAGE = "pages/strips.py", "pages/review.py"
+SHOWN, READ_ANEW = "review_view", "Predict"
+"""Key of the choice among the views of the Review page, and the one that starts a prediction."""
 KIND = "predict"
 
 
@@ -113,6 +115,13 @@ def open_strip(source_row: int, beat: int | None = None) -> None:
     """Open a strip, and if wanted one of its beats, on the Strips page."""
     session.choose(strip=int(source_row), beat=beat)
     go(STRIPS_PAGE)
+
+
+def to_predict() -> None:
+    """Lead to where a prediction is started. For callbacks."""
+    st.session_state[SHOWN] = READ_ANEW
+    session.choose(prediction=None)
+    go(REVIEW_PAGE)
 
 
 def patient_name(patient: object) -> str:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from components import strip_list
 from components.disclosure_view import disclosure
+from components.findings_age import findings_age
 from components.keymap import NEXT_BEAT, NEXT_STRIP, NOTE, PREVIOUS_BEAT, PREVIOUS_STRIP, SEED, UNDO, UNSURE, VALID
 from components.label_buttons import LABEL_KEYS_SHOWN
 from components.outcome import begin_page, go
@@ -56,6 +57,7 @@ def strip_reader(row: RunRow) -> None:
     else:
         strip_words(row)
         strip_desk(view, places)
+        findings_age(view)
         _out_of_date(view)
     if shown != DISCLOSURE:
         with st.container(key="strips_below"):

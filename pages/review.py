@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from components.downloads import run_downloads
+from components.findings_age import findings_age_of
 from components.frame import empty_state, page_header
 from components.jobs import job_panel
 from components.keymap import START
@@ -15,14 +16,14 @@ from components.review_agreement import agreement_view
 from components.review_items import Desk
 from components.review_queue import order_and_filters, queue_keys, review_queue
 from components.review_tables import beats_table, strips_table
-from components.review_view import KIND, View, gather, predictions_of
+from components.review_view import KIND, READ_ANEW, SHOWN, View, gather, predictions_of
 from components.words import many, when
 from ecg_engine.config import ARRHYTHMIA
 from state import session
 from state.models import ModelRow
 from state.runs import PREPROCESS, RunRow
 
-QUEUE, BEATS, STRIPS, AGREEMENT, PREDICT = "Queue", "Beats", "Strips", "Agreement", "Predict"
+QUEUE, BEATS, STRIPS, AGREEMENT, PREDICT = "Queue", "Beats", "Strips", "Agreement", READ_ANEW
 
 
 def page() -> None:
@@ -48,15 +49,16 @@ def page() -> None:
     shown = QUEUE
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if view:
-            shown = st.segmented_control(
+            chosen = st.segmented_control(
                 "View",
                 [QUEUE, BEATS, STRIPS, AGREEMENT, PREDICT],
-                default=QUEUE,
+                default=None if SHOWN in st.session_state else QUEUE,  # another page may have chosen
                 required=True,
-                key="review_view",
+                key=SHOWN,
                 persist_state="session",
                 label_visibility="collapsed",
             )
+            shown = chosen or QUEUE
         if shown == QUEUE:
             order_and_filters(desk)
         if view:
@@ -74,6 +76,7 @@ def page() -> None:
     elif shown == BEATS:
         beats_table(view)
     elif shown == STRIPS:
+        findings_age_of(view.row, view.source)
         strips_table(view)
     elif shown == AGREEMENT:
         agreement_view(view)
