@@ -12,6 +12,7 @@ from components.downloads import run_downloads, table_download
 from components.theme import confusion_chart
 from components.words import listed, many
 from ecg_engine.config import ARRHYTHMIA, REFERENCE
+from ecg_engine.datasets import BY_HASH
 from ecg_engine.figures import curves_figure
 from ecg_engine.labels import label_name
 from state import session
@@ -89,18 +90,25 @@ def _split(metrics: Mapping[str, Any]) -> None:
         )
     elif held:
         what = "strip" if kind == "strip" else "patient"
-        names = listed([str(name) for name in held[:12]])
-        more = f" and {len(held) - 12} more" if len(held) > 12 else ""
+        names = _named([str(name) for name in held])
         if trained_in(metrics) == ARRHYTHMIA:
             st.markdown(
-                f"Judged on {many(len(held), what)} never seen ({names}{more}), by networks trained on the other "
-                f"{len(trained):,}. The networks that predict learned from all {len(held) + len(trained):,}."
+                f"Judged on {many(len(held), what)} never seen{f' ({names})' if names else ''}, by networks trained on "
+                f"the other {len(trained):,}. The networks that predict learned from all {len(held) + len(trained):,}."
             )
         else:
             st.markdown(
-                f"Trained on {many(len(trained), what)}, judged on {many(len(held), what)} never seen: {names}{more}."
+                f"Trained on {many(len(trained), what)}, judged on {many(len(held), what)} never seen"
+                f"{f': {names}' if names else ''}."
             )
     _notes(metrics)
+
+
+def _named(held: list[str]) -> str:
+    """The first of the patients held out; nothing for strips, whose names are hashes."""
+    if all(name.startswith(BY_HASH) for name in held):
+        return ""
+    return listed(held[:12]) + (f" and {len(held) - 12} more" if len(held) > 12 else "")
 
 
 def _notes(told: Mapping[str, Any]) -> None:
@@ -168,10 +176,11 @@ def comparison(model: ModelRow, told: Mapping[str, Any]) -> None:
         rows += _label_rows(ours, theirs, "class_report") + _label_rows(
             ours, theirs, "aami_report" if by_strips else ""
         )
-        patients = len(told.get("patients") or [])
+        held = [str(name) for name in told.get("patients") or []]
         what = (
             many(ours.get("num_strips_held_out", 0), "strip") if by_strips else many(ours.get("num_beats", 0), "beat")
         )
+        whose = "held-out strip" if all(name.startswith(BY_HASH) for name in held) else "held-out patient"
         st.dataframe(
             pd.DataFrame(rows),
             hide_index=True,
@@ -179,7 +188,7 @@ def comparison(model: ModelRow, told: Mapping[str, Any]) -> None:
             height="content",
             placeholder="–",
             column_config={
-                "figure": f"On the same {what} of {many(patients, 'held-out patient')}",
+                "figure": f"On the same {what} of {many(len(held), whose)}",
                 "before": st.column_config.NumberColumn(name, format="%.3f"),
                 "now": st.column_config.NumberColumn(model.name, format="%.3f"),
                 "change": st.column_config.NumberColumn("Change", format="%+.3f"),

@@ -23,6 +23,9 @@ FS_TOLERANCE = 0.01
 BY_STRIP = "strip"
 """Source of a label that nobody gave to the beat itself: it is its strip's."""
 
+BY_HASH = "strip:"
+"""How the names of strips begin, which no name of a patient does."""
+
 _WEIGHT = {"group": 0.3, "prototype": 0.3}
 """What a beat's label counts that was given to its look-alikes: a thousand of them are one decision."""
 
@@ -185,7 +188,7 @@ def _part(run: Run, label: NDArray[np.int32], source: NDArray[np.str_], gone: ND
     of_strip = run.strips.label.astype(np.int64)  # holds where every beat of a strip was labelled by itself
     of_strip[run.strip_of_beat[by_strip]] = label[by_strip]
     group = [_patient(one) for one in run.strips.patient_id.tolist()]
-    group = [who or f"strip:{digest[:16]}" for who, digest in zip(group, run.strips.strip_hash, strict=True)]
+    group = [who or _strip_name(digest) for who, digest in zip(group, run.strips.strip_hash, strict=True)]
     known = np.where(by_strip | gone, UNLABELLED, label).astype(np.int64)
     weight = np.array([_WEIGHT.get(word, 1.0) for word in source.tolist()], dtype=np.float32)
     return RunPart(run, name, of_strip, np.array(group, dtype=object), known, weight, ~gone)
@@ -195,15 +198,25 @@ def _groups(run: Run, rows: NDArray[np.int64], name: str) -> tuple[NDArray[Any],
     known, place = np.unique(rows, return_inverse=True)
     keys = {row: f"strip:{name}:{row}" for row in known.tolist()}
     if run.strips is not None:
-        # the hash is the same in another run of the same file, so that a strip never meets itself across the split
         strip_rows = run.strips.source_row.tolist()
-        keys |= {row: f"strip:{digest[:16]}" for row, digest in zip(strip_rows, run.strips.strip_hash, strict=True)}
+        keys |= {row: _strip_name(digest) for row, digest in zip(strip_rows, run.strips.strip_hash, strict=True)}
     strip = np.array([keys[row] for row in known.tolist()], dtype=object)[place]
     patients = run.metadata["patient_id"].to_numpy()
     names = {value: _patient(value) for value in dict.fromkeys(patients.tolist())}
     given = [names[value] for value in patients.tolist()]
     group = np.array([who or key for who, key in zip(given, strip, strict=True)], dtype=object)
     return strip, group
+
+
+def strip_names(parts: Sequence[RunPart]) -> NDArray[Any]:
+    """Name of each strip, one part after the other: the same one as a training's split has for it; object (s,)."""
+    every = [part.run.strips.strip_hash for part in parts if part.run.strips is not None]
+    return np.array([_strip_name(digest) for hashes in every for digest in hashes], dtype=object)
+
+
+def _strip_name(digest: str) -> str:
+    # the hash is the same in another run of the same file, so that a strip never meets itself across the split
+    return f"{BY_HASH}{digest[:16]}"
 
 
 def _patient(value: object) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ecg_engine.bundle import Bundle
 from ecg_engine.config import ARRHYTHMIA
-from ecg_engine.datasets import FS_TOLERANCE, TrainingData
+from ecg_engine.datasets import BY_HASH, FS_TOLERANCE, TrainingData, strip_names
 from ecg_engine.errors import BundleError, InputError
 from ecg_engine.evaluation import (
     aami_report,
@@ -173,11 +173,10 @@ def compare(
 
 def _compare_strips(candidate: Bundle, current: Bundle, data: TrainingData) -> dict[str, Any]:
     from ecg_engine.arrhythmia.studies import study_of_parts
-    from ecg_engine.arrhythmia.training import judge, patient_groups
+    from ecg_engine.arrhythmia.training import judge
 
     assert candidate.arrhythmia is not None and current.arrhythmia is not None
-    groups = patient_groups(data).astype(str)
-    held = np.flatnonzero(np.isin(groups, candidate.metrics.get("patients_val") or []))
+    held = np.flatnonzero(np.isin(_groups_of_strips(candidate, data), candidate.metrics.get("patients_val") or []))
     if not len(held):
         raise InputError("none of the model's held-out patients is in these data", where=data.name)
     study = study_of_parts(data.parts).strips(held)
@@ -186,13 +185,24 @@ def _compare_strips(candidate: Bundle, current: Bundle, data: TrainingData) -> d
         "current": judge(current.arrhythmia.judged, study),
     }
     notes = ["Judged by the findings of strips, beside their labels."]
-    seen = int(np.isin(groups[held], current.metrics.get("patients_train") or []).sum())
-    if seen:
+    trained = [str(name) for name in current.metrics.get("patients_train") or []]
+    seen = int(np.isin(_groups_of_strips(current, data)[held], trained).sum())
+    if current.metrics.get("split") == "strip" and not all(name.startswith(BY_HASH) for name in trained):
+        notes.append("The current model does not say which strips it was trained on; it may have seen these.")
+    elif seen:
         notes.append(
             f"The current model's judged part was trained on the patients of {seen} of these {len(held)} strips, so "
             "its figures are too good. Train the candidate with the current model's held-out patients."
         )
     return {**figures, "patients": list(candidate.metrics["patients_val"]), "notes": notes}
+
+
+def _groups_of_strips(bundle: Bundle, data: TrainingData) -> NDArray[Any]:
+    """What the bundle's training kept together, for each strip of the data: its patient, or the strip itself."""
+    from ecg_engine.arrhythmia.training import patient_groups
+
+    groups = strip_names(data.parts) if bundle.metrics.get("split") == "strip" else patient_groups(data)
+    return np.asarray(groups.astype(str))
 
 
 def _in_groups(data: TrainingData, names: list[str], bundle: Bundle) -> NDArray[np.bool_]:

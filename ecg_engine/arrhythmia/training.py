@@ -26,7 +26,7 @@ from ecg_engine.arrhythmia.runs import STRIP_RULES, SYMBOLS
 from ecg_engine.arrhythmia.studies import study_of_parts
 from ecg_engine.arrhythmia.unknown import learn_known
 from ecg_engine.config import TrainConfig
-from ecg_engine.datasets import TrainingData
+from ecg_engine.datasets import TrainingData, strip_names
 from ecg_engine.errors import InputError
 from ecg_engine.evaluation import aami_report, class_report, confusion
 from ecg_engine.fitting import OnEpoch
@@ -78,9 +78,14 @@ def learn_arrhythmia(
     progress("describing beats", 0.0)
     study, groups = study_of_parts(data.parts), patient_groups(data)
     _check(study)
-    names = np.array([f"{number}" for number in range(len(groups))], dtype=object)
     split = split_windows(
-        study.labels, groups, names, val_split=config.val_split, seed=config.seed, hold_out=hold_out, unit="strips"
+        study.labels,
+        groups,
+        strip_names(data.parts),
+        val_split=config.val_split,
+        seed=config.seed,
+        hold_out=hold_out,
+        unit="strips",
     )
     rows: list[dict[str, Any]] = []
 
