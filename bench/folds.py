@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ from ecg_engine.conditioning import blocks, stacked
 from ecg_engine.strips import Strips
 
 FOLDS = 5
+Model = TypeVar("Model")
 
 
 class Found(NamedTuple):
@@ -77,16 +80,25 @@ def _groups(strips: Strips, fold: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 
 
 def _finders(groups: list[NDArray[np.int64]], folder: Path) -> list[rpeaks.RPeakModel]:
-    files = [folder / f"rpeaks_{one}.npz" for one in range(FOLDS)]
-    if not all(file.exists() for file in files):
-        for model, file in zip(arrhythmia_rpeaks.grouped_models(groups), files, strict=True):
-            rpeaks.save_model(model, file)
-    return [rpeaks.load_model(file) for file in files]
+    models = partial(arrhythmia_rpeaks.grouped_models, groups)
+    return _once(folder, "rpeaks", models, rpeaks.save_model, rpeaks.load_model)
 
 
 def _judges(groups: list[NDArray[np.int64]], folder: Path) -> list[quality.QualityModel]:
-    files = [folder / f"quality_{one}.npz" for one in range(FOLDS)]
+    models = partial(bench_quality.grouped_models, groups)
+    return _once(folder, "quality", models, quality.save_model, quality.load_model)
+
+
+def _once(
+    folder: Path,
+    name: str,
+    make: Callable[[], Iterable[Model]],
+    save: Callable[[Model, Path], None],
+    load: Callable[[Path], Model],
+) -> list[Model]:
+    """The model of each fold, made only where they are not in the folder yet."""
+    files = [folder / f"{name}_{one}.npz" for one in range(FOLDS)]
     if not all(file.exists() for file in files):
-        for model, file in zip(bench_quality.grouped_models(groups), files, strict=True):
-            quality.save_model(model, file)
-    return [quality.load_model(file) for file in files]
+        for model, file in zip(make(), files, strict=True):
+            save(model, file)
+    return [load(file) for file in files]

@@ -9,7 +9,7 @@ that a reader has labelled add the cross-entropy of their class with more weight
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ecg_engine.arrhythmia.beat_training import FitConfig as FitConfig
-from ecg_engine.arrhythmia.beat_training import Lesson, OnEpoch, teaching_strips, train_net
+from ecg_engine.arrhythmia.beat_training import Lesson, OnEpoch, teaching_strips
 from ecg_engine.arrhythmia.context import S_COLUMNS, VF_COLUMNS
 from ecg_engine.arrhythmia.examples import Examples
 from ecg_engine.arrhythmia.hybrid import HybridBeatNet, bank_from_state, bank_state, hybrid_inputs, run_hybrid
+from ecg_engine.arrhythmia.nets_in_turn import Planned, train_in_turn
 from ecg_engine.arrhythmia.runs import SYMBOLS
 from ecg_engine.arrhythmia.runs import symbol_log_p as symbol_log_p
 from ecg_engine.arrhythmia.towers import PictureNet, Towers
@@ -206,33 +207,21 @@ def fit(
         return Lesson.of(some, scaled_columns(some, scale), numbers, acts_as, config.known_weight, where)
 
     taught, judged = lesson(examples), None if held is None else lesson(held)
-    kinds: list[type[Towers] | type[PictureNet]] = [Towers] * config.members + ([PictureNet] if config.use_cnn else [])
-    epochs = [config.epochs if kind is Towers else config.epochs_cnn for kind in kinds]
-    names = [
-        f"towers {i + 1} of {config.members}" if kind is Towers else "convolutions" for i, kind in enumerate(kinds)
+    widths = len(VF_COLUMNS), len(S_COLUMNS), len(labels)
+
+    def pictures(trained: Sequence[nn.Module]) -> nn.Module:
+        net = PictureNet(*widths)
+        if trained:
+            # it sees nothing of S that the towers do not, and has fewer steps to learn it in
+            net.s.load_state_dict(trained[-1].s.state_dict())  # type: ignore[union-attr]
+        return net
+
+    plans = [
+        Planned(f"towers {i + 1} of {config.members}", config.epochs, lambda trained: Towers(*widths))
+        for i in range(config.members)
     ]
-    nets: list[nn.Module] = []
-    done = 0
-    for number, (kind, name) in enumerate(zip(kinds, names, strict=False)):
-
-        def after(net: nn.Module, loss: float, seconds: float, name: str = name) -> None:
-            nonlocal done
-            done += 1
-            row = {"epoch": done, "epochs": sum(epochs), "net": name, "train_loss": loss, "seconds": seconds}
-            if judged is not None:
-                row["val_loss"] = judged.likelihood(net)
-            if on_epoch is not None:
-                on_epoch(row)
-            progress(f"learning beats: {name}", done / sum(epochs))
-
-        with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
-            torch.manual_seed(config.seed + number)
-            net = kind(len(VF_COLUMNS), len(S_COLUMNS), len(labels)).to(where)
-            if kind is PictureNet and nets:
-                # it sees nothing of S that the towers do not, and has fewer steps to learn it in
-                net.s.load_state_dict(nets[-1].s.state_dict())  # type: ignore[union-attr]
-            train_net(net, taught, config, epochs[number], config.seed + number, after)
-        nets.append(net.cpu().eval())
+    plans += [Planned("convolutions", config.epochs_cnn, pictures)] if config.use_cnn else []
+    nets = train_in_turn(plans, taught, judged, config, where, on_epoch=on_epoch, progress=progress)
     return BeatModel(labels, acts_as, nets, scale)
 
 

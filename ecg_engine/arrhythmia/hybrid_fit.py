@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ecg_engine.arrhythmia.beat_classes import BeatModel, class_numbers, scaled_columns
-from ecg_engine.arrhythmia.beat_training import FitConfig, Lesson, OnEpoch, Said, train_net
+from ecg_engine.arrhythmia.beat_training import FitConfig, Lesson, OnEpoch, Said
 from ecg_engine.arrhythmia.context import S_COLUMNS, VF_COLUMNS
 from ecg_engine.arrhythmia.examples import Examples
 from ecg_engine.arrhythmia.hybrid import HybridBeatNet, HybridInputs, bank_of, hybrid_inputs, noise_targets, windows_of
+from ecg_engine.arrhythmia.nets_in_turn import Planned, train_in_turn
 from ecg_engine.arrhythmia.towers import Towers
 from ecg_engine.bank import PrototypeBank
 from ecg_engine.config import TrainConfig
@@ -23,40 +25,24 @@ from ecg_engine.progress import Progress, silent
 
 
 @dataclass(frozen=True)
-class HybridConfig:
-    """How the hybrid net is trained.
+class HybridConfig(FitConfig):
+    """How the hybrid net is trained: a fit of a single net, with steps of its own.
 
     Attributes
     ----------
+    epochs, rate, ordinary, members, use_cnn
+        As in :class:`FitConfig`, with other defaults; it is one net, and has no convolutions beside it.
     settings : TrainConfig
         ``gate_loss_weight`` and what makes a prototype: ``min_proto_size``, ``min_proto_purity``, ``max_prototypes``,
         ``top_k_sim``.
-    epochs : int
-    batch : int
-        Strips a step.
-    rate, decay : float
-        AdamW.
-    ordinary : float
-        Share of the strips of nothing but ordinary beats that an epoch sees.
-    known_weight : float
-        Weight of one labelled beat against one strip's label.
-    seed : int
     """
 
-    settings: TrainConfig = field(default_factory=TrainConfig)
     epochs: int = 8
-    batch: int = 256
     rate: float = 2e-3
-    decay: float = 1e-3
+    members: int = 1
+    use_cnn: bool = False
     ordinary: float = 0.25
-    known_weight: float = 1.0
-    seed: int = 42
-
-    @property
-    def fit(self) -> FitConfig:
-        """The same for the loop that trains the towers."""
-        same = ("epochs", "batch", "rate", "decay", "ordinary", "known_weight", "seed")
-        return FitConfig(**{name: getattr(self, name) for name in same})
+    settings: TrainConfig = field(default_factory=TrainConfig)
 
 
 @dataclass(frozen=True)
@@ -126,27 +112,18 @@ def add_hybrid(
     bank = bank_of(examples, likely, config.settings)
     taught = _lesson(examples, model, bank, config, where)
     judged = None if held is None else _lesson(held, model, bank, config, where)
-    epochs, done = config.fit.epochs, 0
 
-    def after(net: nn.Module, loss: float, seconds: float) -> None:
-        nonlocal done
-        done += 1
-        row = {"epoch": done, "epochs": epochs, "net": "hybrid net", "train_loss": loss, "seconds": seconds}
-        if judged is not None:
-            row["val_loss"] = judged.likelihood(net)
-        if on_epoch is not None:
-            on_epoch(row)
-        progress("learning beats: hybrid net", done / epochs)
-
-    with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
-        torch.manual_seed(config.fit.seed)
+    def hybrid(_: Sequence[nn.Module]) -> nn.Module:
         net = HybridBeatNet(len(VF_COLUMNS), len(S_COLUMNS), len(model.labels), bank.feature_dim)
         # there is little to learn S from: what a tower knows of it already is kept to go on from
         towers = [one for one in model.nets if isinstance(one, Towers)]
         if towers:
             net.s.load_state_dict(towers[0].s.state_dict())
-        train_net(net.to(where), taught, config.fit, epochs, config.fit.seed, after)
-    return replace(model, nets=[*model.nets, net.cpu().eval()], bank=bank)
+        return net
+
+    plan = Planned("hybrid net", config.epochs, hybrid)
+    nets = train_in_turn([plan], taught, judged, config, where, on_epoch=on_epoch, progress=progress)
+    return replace(model, nets=[*model.nets, *nets], bank=bank)
 
 
 def _lesson(

@@ -29,7 +29,7 @@ from tests.engine.arrhythmia.small import small
 from tests.engine.arrhythmia.test_profile import run_of
 
 SETTINGS = TrainConfig(min_proto_size=20)
-QUICK = HybridConfig(SETTINGS, epochs=4, batch=32, ordinary=1.0)
+QUICK = HybridConfig(settings=SETTINGS, epochs=4, batch=32, ordinary=1.0)
 
 
 @pytest.fixture(scope="module", autouse=True)
