@@ -70,7 +70,8 @@ def findings_age(view: View) -> None:
     if not said:
         return
     with st.container(key="strips_findings_age", horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f":material/update: {since_words(prediction, said, view.place)}", width="content")
+        # the words give way to the button, so that the list below does not jump from strip to strip
+        st.markdown(f":small[:material/update: {since_words(prediction, said, view.place)}]", width="stretch")
         if len(said.beats):
             st.button("Predict again", key="strips_predict", icon=":material/arrow_forward:", on_click=to_predict)
         else:
