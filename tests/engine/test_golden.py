@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ecg_engine.artifacts import load_run, save_run
 from ecg_engine.config import PreprocessConfig
@@ -60,7 +62,25 @@ def test_arrays(run: Run, golden: Path) -> None:
     theirs = array(golden, "features")
     signs = np.sign((theirs * run.features).sum(axis=0))  # the sign of a principal axis is free
     assert (signs[-3:] == 1).all()
-    np.testing.assert_allclose(run.features * signs, theirs, rtol=0, atol=CLOSE)
+    np.testing.assert_allclose(run.features * signs, theirs, rtol=0, atol=max(CLOSE, 2 * rounding_here(golden)))
+
+
+def rounding_here(golden: Path) -> float:
+    """How far plain scikit-learn is from the golden features on the golden beats themselves, on this processor.
+
+    In float32 the last principal components depend on the order in which BLAS sums, and OpenBLAS has kernels for many
+    processors: 0 with those for AVX-512, 0.97e-4 with those for Haswell. Our beats may be off in the last digit, too.
+    """
+    beats, theirs = array(golden, "beats"), array(golden, "features")
+    count = theirs.shape[1] - 3  # the rhythm stands behind the components
+    with threadpool_limits(1):
+        shape = PCA(n_components=count, random_state=42).fit_transform(beats)
+    standard = (shape - shape.mean(axis=0)) / (shape.std(axis=0) + np.float32(1e-6))
+    return float(np.abs(standard * np.sign((standard * theirs[:, :count]).sum(axis=0)) - theirs[:, :count]).max())
+
+
+def test_rounding_explains_no_more_than_it_can(golden: Path) -> None:
+    assert rounding_here(golden) < 2 * CLOSE
 
 
 def test_clusters_are_the_same_up_to_their_numbers(run: Run, golden: Path) -> None:
