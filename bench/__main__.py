@@ -15,6 +15,8 @@ NAMES = (
     "review_latency",
     "profiles",
     "arrhythmia_af",
+    "arrhythmia_flutter",
+    "arrhythmia_elsewhere",
     "arrhythmia_unknown",
     "suspects",
     "arrhythmia_rpeaks",

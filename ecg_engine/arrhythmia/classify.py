@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ecg_engine.arrhythmia.beat_classes import BeatModel, class_numbers
 from ecg_engine.arrhythmia.fibrillation import af_among_classified
 from ecg_engine.arrhythmia.findings import LEAST_CONFIDENCE, OSCILLATION_SHOWN, findings_of
+from ecg_engine.arrhythmia.flutter import flutter_probability
 from ecg_engine.arrhythmia.fusion import with_fusion
 from ecg_engine.arrhythmia.groups import find_groups, ordinary_groups, propagate, smooth
 from ecg_engine.arrhythmia.learning import Study
@@ -37,8 +38,8 @@ class Classified(NamedTuple):
         One row a beat: strip, r_sec, aami (N, S, V, F, or Q where the strip swings without QRS complexes), pred_label
         (label id; 8 for Q), pred_conf, group.
     strips : DataFrame
-        One row a strip: see :func:`ecg_engine.arrhythmia.findings.findings_of`; af and oscillation, how much it
-        looks like either.
+        One row a strip: see :func:`ecg_engine.arrhythmia.findings.findings_of`; af, flutter and oscillation, how much
+        it looks like each.
     """
 
     probabilities: NDArray[np.float32]
@@ -62,7 +63,8 @@ def study_of(strips: Strips, peaks: list[NDArray[np.int64]]) -> Study:
     """
     beats = cut_beats(strips.samples, strips.offsets, strips.fs, peaks, strips.patient_id)
     oscillation = oscillation_probability(strips.samples, strips.offsets, strips.fs)
-    return Study.of(beats, strips.label.astype(np.int64), oscillation=oscillation)
+    flutter = flutter_probability(strips.samples, strips.offsets, strips.fs, peaks)
+    return Study.of(beats, strips.label.astype(np.int64), flutter=flutter, oscillation=oscillation)
 
 
 def classify(
@@ -138,10 +140,11 @@ def decide(
         beats.r_sec,
         beats.bounds,
         af=af,
+        flutter=study.flutter,
         oscillation=study.oscillation,
         noisy=noisy,
         least_confidence=least_confidence,
-    ).assign(af=af, oscillation=study.oscillation)
+    ).assign(af=af, flutter=study.flutter, oscillation=study.oscillation)
     rows = pd.DataFrame(
         {
             "strip": beats.strip,

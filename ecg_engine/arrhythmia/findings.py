@@ -2,9 +2,9 @@
 
 Every rule is one small entry: a name, the label id that it stands for, and a function that says in words what it saw,
 or nothing. The rules have a version, which goes with every result: the same beats under the same version always give
-the same findings. Ten seconds can show the pattern of atrial fibrillation; they do not diagnose it.
-Atrial flutter has no rule: none was found that shows it on MIT-BIH and stays silent elsewhere (docs/accuracy.md). Some
-of it goes to review as a pattern that is not known; the rest mostly reads as an AF pattern.
+the same findings. Ten seconds can show the pattern of atrial fibrillation or flutter; they do not diagnose it, and
+flutter is only seen where its waves are in this lead. Where intervals are as irregular as in fibrillation, that comes
+first and flutter second: coarse fibrillation is far more common than flutter that is conducted so irregularly.
 """
 
 from __future__ import annotations
@@ -22,10 +22,14 @@ from ecg_engine.arrhythmia.runs import STRIP_RULES, N, S, StripRule, V, log_like
 from ecg_engine.arrhythmia.runs import F as FUSION
 from ecg_engine.labels import NOISE, UNKNOWN, label_name
 
-RULES_VERSION = "2026.2"
+RULES_VERSION = "2026.3"
 
 AF_SHOWN = 0.75
 """Probability from which the AF pattern is said to be there."""
+
+FLUTTER_SHOWN = 0.9
+"""Probability from which flutter waves are said to be there: high, as the head was fitted on strips of which a sixth
+flutter, and in a ward few do."""
 
 OSCILLATION_SHOWN = 0.5
 
@@ -47,14 +51,15 @@ class StripBeats:
     symbol : int64 (k,)
         0 to 3 for N, S, V, F, in order of time.
     r_sec : float64 (k,)
-    af, oscillation : float
-        Probabilities of the AF pattern, and of an oscillation without QRS complexes.
+    af, flutter, oscillation : float
+        Probabilities of the AF pattern, of flutter waves, and of an oscillation without QRS complexes.
     noisy : bool
     """
 
     symbol: NDArray[np.int64]
     r_sec: NDArray[np.float64]
     af: float = 0.0
+    flutter: float = 0.0
     oscillation: float = 0.0
     noisy: bool = False
 
@@ -118,6 +123,12 @@ def _run(strip: StripBeats) -> str | None:
     return f"{kind}: {length} beats at {rate:.0f}/min"
 
 
+def _flutter(strip: StripBeats) -> str | None:
+    # tremor and jolts of the electrode come in waves, too
+    shown = strip.flutter >= FLUTTER_SHOWN and not strip.noisy
+    return "atrial flutter pattern" + _at_rate(strip.mean_rate) if shown else None
+
+
 def _af(strip: StripBeats) -> str | None:
     return f"AF pattern, {strip.mean_rate:.0f}/min" if strip.af >= AF_SHOWN else None
 
@@ -144,9 +155,9 @@ def _fusion(strip: StripBeats) -> str | None:
 
 
 def _pac(strip: StripBeats) -> str | None:
-    # in fibrillation no beat is before its time
+    # in fibrillation and flutter no beat is before its time
     count = strip.count(S)
-    if not count or strip.af >= AF_SHOWN:
+    if not count or strip.af >= AF_SHOWN or strip.flutter >= FLUTTER_SHOWN:
         return None
     first, length = strip.longest(S)
     run = f", run of {length} at {strip.rate_of(first, length):.0f}/min" if length >= 3 else ""
@@ -160,6 +171,10 @@ def _slow(strip: StripBeats) -> str | None:
 
 def _fast(strip: StripBeats) -> str | None:
     return f"tachycardia, {strip.rate:.0f}/min" if strip.rate > FAST_PER_MIN and not strip.noisy else None
+
+
+def _at_rate(rate: float) -> str:
+    return "" if np.isnan(rate) else f", {rate:.0f}/min"
 
 
 def _several(count: int, what: str) -> str | None:
@@ -181,6 +196,7 @@ RULES: tuple[Rule, ...] = (
     Rule("oscillation", 8, _oscillation),
     Rule("run", 7, _run),
     Rule("af", 5, _af),
+    Rule("flutter", 6, _flutter),
     Rule("triplet", 11, _triplet),
     Rule("couplet", 10, _couplet),
     Rule("pvc", 2, _pvc),
@@ -216,7 +232,7 @@ def read_strip(strip: StripBeats) -> list[Finding]:
     if found and found[0].rule == "oscillation":
         found = found[:1]  # where there are no QRS complexes there are no beats to count
     if not found and len(strip.symbol):
-        found = [Finding("normal", 0, "normal" + ("" if np.isnan(strip.rate) else f", {strip.rate:.0f}/min"))]
+        found = [Finding("normal", 0, "normal" + _at_rate(strip.rate))]
     return found
 
 
@@ -240,6 +256,7 @@ def findings_of(
     bounds: NDArray[np.int64],
     *,
     af: NDArray[np.float32] | None = None,
+    flutter: NDArray[np.float32] | None = None,
     oscillation: NDArray[np.float32] | None = None,
     noisy: NDArray[np.bool_] | None = None,
     least_confidence: float = LEAST_CONFIDENCE,
@@ -253,7 +270,7 @@ def findings_of(
     r_sec : float64 (n,)
     bounds : int64 (s + 1,)
         Beats of each strip.
-    af, oscillation : float32 (s,), optional
+    af, flutter, oscillation : float32 (s,), optional
     noisy : bool (s,), optional
     least_confidence : float
         0 stands by every finding.
@@ -275,6 +292,7 @@ def findings_of(
             symbol[part],
             r_sec[part],
             float((zero if af is None else af)[row]),
+            float((zero if flutter is None else flutter)[row]),
             float((zero if oscillation is None else oscillation)[row]),
             bool(noisy is not None and noisy[row]),
         )
@@ -284,10 +302,8 @@ def findings_of(
     label = np.array(told, dtype=np.int64)
     sure = claim_confidence(probabilities, bounds, label)
     for row, (strip, _) in enumerate(rows):
-        if label[row] in (5, 8):
-            sure[row] = strip.af if label[row] == 5 else strip.oscillation
-        elif label[row] == NOISE:
-            sure[row] = 1.0
+        of_patterns = {5: strip.af, 6: strip.flutter, 8: strip.oscillation, NOISE: 1.0}
+        sure[row] = of_patterns.get(int(label[row]), sure[row])
     stood = np.where(sure >= least_confidence, label, UNKNOWN)
     return pd.DataFrame(
         {

@@ -42,8 +42,9 @@ class Study:
     known : int64 (n,)
         Label id of beats that a reader labelled, -999 elsewhere.
     weight : float32 (n,)
-    oscillation : float32 (s,)
-        See :func:`ecg_engine.arrhythmia.oscillation.oscillation_probability`; zeros where it was not asked.
+    flutter, oscillation : float32 (s,)
+        See :func:`ecg_engine.arrhythmia.flutter.flutter_probability` and
+        :func:`ecg_engine.arrhythmia.oscillation.oscillation_probability`; zeros where they were not asked.
     noise : bool (n,) or None
         Beats flagged as noise, from which the gate of the hybrid net learns.
     """
@@ -54,6 +55,7 @@ class Study:
     labels: NDArray[np.int64]
     known: NDArray[np.int64]
     weight: NDArray[np.float32]
+    flutter: NDArray[np.float32]
     oscillation: NDArray[np.float32]
     noise: NDArray[np.bool_] | None = None
 
@@ -64,11 +66,13 @@ class Study:
         labels: NDArray[np.integer] | None = None,
         known: NDArray[np.integer] | None = None,
         weight: NDArray[np.floating] | None = None,
+        flutter: NDArray[np.float32] | None = None,
         oscillation: NDArray[np.float32] | None = None,
         noise: NDArray[np.bool_] | None = None,
     ) -> Study:
         """Find references and describe the beats."""
         references = find_references(beats)
+        zeros = np.zeros(len(beats.patient), dtype=np.float32)
         return cls(
             beats,
             references,
@@ -76,7 +80,8 @@ class Study:
             np.full(len(beats.patient), UNLABELLED) if labels is None else np.asarray(labels, dtype=np.int64),
             np.full(len(beats), UNLABELLED) if known is None else np.asarray(known, dtype=np.int64),
             np.ones(len(beats), dtype=np.float32) if weight is None else np.asarray(weight, dtype=np.float32),
-            np.zeros(len(beats.patient), dtype=np.float32) if oscillation is None else oscillation,
+            zeros if flutter is None else flutter,
+            zeros if oscillation is None else oscillation,
             noise,
         )
 
@@ -105,7 +110,7 @@ class Study:
         references = self.references.of_strips(rows)
         said = self.labels[rows], self.known[at], self.weight[at]
         noise = None if self.noise is None else self.noise[at]
-        return Study(beats, references, context, *said, self.oscillation[rows], noise)
+        return Study(beats, references, context, *said, self.flutter[rows], self.oscillation[rows], noise)
 
     @property
     def examples(self) -> Examples:
@@ -133,7 +138,7 @@ class LearnConfig:
     fit: FitConfig = field(default_factory=FitConfig)
     moved: float = 0.15
     set_in: float = 0.15
-    noisy: float = 0.3
+    noisy: float = 0.45
     made_weight: float = 0.5
     hybrid: HybridConfig | None = None
 

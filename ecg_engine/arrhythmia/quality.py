@@ -27,6 +27,7 @@ from ecg_engine.arrhythmia.noise_features import (
     places,
 )
 from ecg_engine.arrhythmia.oscillation import oscillation_probability
+from ecg_engine.arrhythmia.weights import read_arrays
 from ecg_engine.conditioning import blocks, stacked
 from ecg_engine.errors import BundleError, InputError
 
@@ -294,11 +295,11 @@ def load_model(path: Path) -> QualityModel:
     BundleError
         If the file is missing, damaged or of another kind.
     """
+    stored = read_arrays(path, "the noise scores")
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            model = QualityModel(stored["beat"].astype(np.float64), stored["strip"].astype(np.float64))
-    except (OSError, ValueError, EOFError, KeyError) as error:
-        raise BundleError(f"The weights of the noise scores cannot be read from {path.name} ({error}).") from error
+        model = QualityModel(stored["beat"].astype(np.float64), stored["strip"].astype(np.float64))
+    except KeyError as missing:
+        raise BundleError(f"{path.name} holds no array {missing}; it is no file of the noise scores.") from missing
     if model.beat.shape != (len(BEAT_FEATURES) + 1,) or model.strip.shape != (len(STRIP_FEATURES) + 1,):
         raise BundleError(f"The weights in {path.name} are not those of the noise scores.")
     return model

@@ -43,7 +43,7 @@ def mitdb_strips(folder: Path, *, lead: str = "MLII") -> AnnotatedStrips:
     """
     import wfdb  # slow to import, and only needed here
 
-    main, other, beats, ectopic, patient = [], [], [], [], []
+    main, other, beats, ectopic, patient, rhythm = [], [], [], [], [], []
     headers = sorted(folder.glob("*.hea"))
     if not headers:
         raise InputError("there is no WFDB record in this folder", where=folder.name)
@@ -55,6 +55,7 @@ def mitdb_strips(folder: Path, *, lead: str = "MLII") -> AnnotatedStrips:
         signal = np.stack([record.d_signal[:, first], record.d_signal[:, 1 - first]]).astype(np.float64)
         flutter = _in_flutter(marks, signal.shape[1])
         symbols = np.array(marks.symbol)
+        changes = np.flatnonzero(symbols == "+")
         size = round(DURATION_SEC * record.fs)
         for start in range(0, signal.shape[1] - size + 1, size):
             if flutter[start : start + size].any():
@@ -67,7 +68,10 @@ def mitdb_strips(folder: Path, *, lead: str = "MLII") -> AnnotatedStrips:
             ectopic.append(~np.isin(symbols[mine], [*_NOT_ECTOPIC]))
             # 201 and 202 are the same person
             patient.append({"202": 201}.get(header.stem, int(header.stem)))
-    return AnnotatedStrips(np.array(main), np.array(other), beats, ectopic, np.array(patient), RATE)
+            begun = changes[marks.sample[changes] <= start + size // 2]
+            rhythm.append(marks.aux_note[begun[-1]].strip("(\x00 ") if len(begun) else "N")
+    arrays = np.array(main), np.array(other), beats, ectopic, np.array(patient), np.array(rhythm)
+    return AnnotatedStrips(*arrays, RATE)
 
 
 def nstdb_noise(folder: Path, *, first: float = 0.0, last: float = 1.0) -> NoiseRecords:

@@ -37,6 +37,8 @@ class AnnotatedStrips:
     ectopic : sequence of bool (b,)
         Which of them are not normal: they are fewer, and count more.
     patient : int64 (n,)
+    rhythm : str (n,)
+        Annotated in the middle of each strip, such as "N" and "AFIB".
     fs : float
         Hz.
     """
@@ -46,6 +48,7 @@ class AnnotatedStrips:
     beats: Sequence[NDArray[np.float64]]
     ectopic: Sequence[NDArray[np.bool_]]
     patient: NDArray[np.int64]
+    rhythm: NDArray[np.str_]
     fs: float
 
     def of(self, rows: NDArray[np.int64]) -> AnnotatedStrips:
@@ -56,6 +59,7 @@ class AnnotatedStrips:
             [self.beats[row] for row in rows],
             [self.ectopic[row] for row in rows],
             self.patient[rows],
+            self.rhythm[rows],
             self.fs,
         )
 

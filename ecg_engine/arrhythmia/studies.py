@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg_engine.arrhythmia.context import RHYTHM, Context
+from ecg_engine.arrhythmia.flutter import flutter_probability
 from ecg_engine.arrhythmia.learning import Study
 from ecg_engine.arrhythmia.oscillation import oscillation_probability
 from ecg_engine.arrhythmia.references import CutBeats, References, cut_beats
@@ -19,7 +20,7 @@ from ecg_engine.errors import InputError
 from ecg_engine.labels import UNLABELLED
 from ecg_engine.preprocess import Run
 
-_SAID = ("labels", "known", "weight", "oscillation")
+_SAID = ("labels", "known", "weight", "flutter", "oscillation")
 
 
 class RunStudy(NamedTuple):
@@ -86,7 +87,8 @@ def study_of_run(
         strips.label if strip_labels is None else strip_labels,
         np.full(len(rows), UNLABELLED) if known is None else known[rows],
         None if weight is None else weight[rows],
-        oscillation_probability(samples, strips.offsets, strips.fs),
+        flutter=flutter_probability(samples, strips.offsets, strips.fs, peaks),
+        oscillation=oscillation_probability(samples, strips.offsets, strips.fs),
         noise=np.asarray(run.noise_flags)[rows] != 0,
     )
     return RunStudy(study, rows)
