@@ -4,7 +4,9 @@ Hand-held and worn recorders are noisier than the ambulatory ones that studies a
 QRS complex looks less like its reference, and nets that learned from clean strips alone call it ventricular. What a
 strip's label says stays true when noise is added to it, so copies with noise teach how far noise can change a beat.
 The noise is made up here (muscle, the motion of an electrode, a wandering baseline), in the whole strip or in some
-seconds of it, at levels at which the R-peaks can still be found.
+seconds of it, at levels at which the R-peaks can still be found. A third of the copies is jolted instead: the line
+leaves its place by up to four times the height of the QRS and comes back, as it does when an electrode is pulled. Such
+excursions are as wide as a ventricular beat, and an ordinary beat on one of them looks like it.
 """
 
 from __future__ import annotations
@@ -13,16 +15,34 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt
+from scipy.signal import butter, sosfilt, sosfiltfilt
 
-from ecg_engine.arrhythmia.references import AFTER, BEFORE, GRID_HZ, LENGTH, QRS, CutBeats, References
+from ecg_engine.arrhythmia.references import (
+    AFTER,
+    BEFORE,
+    GRID_HZ,
+    HIGH_HZ,
+    LENGTH,
+    LOW_HZ,
+    QRS,
+    CutBeats,
+    References,
+)
 
 LEVELS_DB = (3.0, 18.0)
 """Height of the QRS against a sine of the noise's power, as the Noise Stress Test Database has it."""
 
 BURST_SEC = (1.5, 4.0)
+
+JOLTED = 1 / 3
+"""Share of the copies that are jolted."""
+
+JOLT_HEIGHTS = (0.4, 4.0)
+"""Of a jolt, against the QRS from peak to peak."""
+
 _MARGIN_SEC = 1.0
 _BUMP_SEC = (0.02, 0.15)
+_SWELL_SEC, _RISE_SEC, _DECAY_SEC, _TOGETHER_SEC = (0.05, 0.4), (0.01, 0.15), (0.1, 0.8), 1.5
 
 
 class Noisy(NamedTuple):
@@ -70,9 +90,12 @@ def noisy_copies(
     waves, height = beats.waves[at].copy(), np.ptp(references.patient[:, QRS], axis=1)
     for copy, row in enumerate(source.tolist()):
         own = strip == copy
-        noise = _noise(float(beats.r_sec[bounds[row + 1] - 1]) + _MARGIN_SEC, rng)
-        decibels = rng.uniform(*LEVELS_DB)
-        level = height[beats.patient[row]] / (2 * np.sqrt(2)) / 10 ** (decibels / 20)
+        seconds = float(beats.r_sec[bounds[row + 1] - 1]) + _MARGIN_SEC
+        if rng.random() < JOLTED:
+            noise = _jolts(seconds, rng)
+        else:
+            noise = _noise(seconds, rng) / np.float32(2 * np.sqrt(2) * 10 ** (rng.uniform(*LEVELS_DB) / 20))
+        level = height[beats.patient[row]]
         waves[own] += level * _around(noise, beats.r_sec[at[own]]) * _on_strip(beats.inside[at[own]])
     return Noisy(CutBeats(waves, strip, beats.r_sec[at], beats.inside[at], beats.patient[source]), source)
 
@@ -88,6 +111,27 @@ def _noise(seconds: float, rng: np.random.Generator) -> NDArray[np.float32]:
         middle, half = rng.uniform(0, time[-1]), rng.uniform(*BURST_SEC) / 2
         mixed = mixed * np.clip((half - np.abs(time - middle)) / 0.2 + 1, 0, 1)
     return np.asarray(mixed, dtype=np.float32)
+
+
+def _jolts(seconds: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Jolts as multiples of the QRS height, filtered as strips are, on the beats' grid with the same margin."""
+    length = round((seconds + _MARGIN_SEC) * GRID_HZ)
+    time = np.arange(length) / GRID_HZ
+    out, middle, together = np.zeros(length), rng.uniform(0, time[-1]), rng.random() < 0.5
+    for _ in range(1 + rng.poisson(rng.uniform(0.1, 0.5) * time[-1])):
+        at = middle + rng.uniform(-_TOGETHER_SEC, _TOGETHER_SEC) if together else rng.uniform(0, time[-1])
+        height = rng.choice([-1, 1]) * np.exp(rng.uniform(*np.log(JOLT_HEIGHTS)))
+        if rng.random() < 0.6:
+            width = np.exp(rng.uniform(*np.log(_SWELL_SEC)))
+            out += height * np.exp(-0.5 * ((time - at) / width) ** 2)
+        else:
+            since = np.maximum(time - at, 0)
+            rise, decay = rng.uniform(*_RISE_SEC), rng.uniform(*_DECAY_SEC)
+            out += height * (1 - np.exp(-since / rise)) * np.exp(-since / decay)
+    if rng.random() < 0.5:
+        out += rng.uniform(0, 0.15) * _muscle(length, rng)
+    band = butter(2, [LOW_HZ, HIGH_HZ], btype="bandpass", fs=GRID_HZ, output="sos")
+    return np.asarray(sosfiltfilt(band, out), dtype=np.float32)
 
 
 def _muscle(length: int, rng: np.random.Generator) -> NDArray[np.float64]:

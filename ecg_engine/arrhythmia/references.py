@@ -42,7 +42,10 @@ MAX_STRIPS = 300
 _REACH_SEC, _MOST_SEC = 0.1, 0.07
 """How far around an R-peak the middle of its QRS is sought, and how far it may lie from it."""
 
-_LOW_HZ, _HIGH_HZ, _PAD_SEC = 0.5, 40.0, 2.0
+LOW_HZ, HIGH_HZ = 0.5, 40.0
+"""Band of the filter that beats are cut from."""
+
+_PAD_SEC = 2.0
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ def cut_beats(
     waves = np.zeros((len(strip), LENGTH), dtype=np.float32)
     first = np.concatenate([[0], np.cumsum(counts)])
     ticks = np.arange(-BEFORE, AFTER + 1) / GRID_HZ
-    sos = butter(2, [_LOW_HZ, min(_HIGH_HZ, 0.45 * fs)], btype="bandpass", fs=fs, output="sos")
+    sos = butter(2, [LOW_HZ, min(HIGH_HZ, 0.45 * fs)], btype="bandpass", fs=fs, output="sos")
     for rows in blocks(offsets):
         block = stacked(samples, offsets, rows).astype(np.float64)
         block = block - np.median(block, axis=1, keepdims=True)
