@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +18,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.common import DS1, REAL, table
+from bench.kept import once
 from ecg_engine.arrhythmia.augmentation import add_noise, beat_rms, piece_of
 from ecg_engine.arrhythmia.rpeak_data import mitdb_strips, nstdb_noise
 from ecg_engine.arrhythmia.rpeak_training import fit_model, training_blocks
-from ecg_engine.arrhythmia.rpeaks import RPeakModel, find_rpeaks_of_block
+from ecg_engine.arrhythmia.rpeaks import RPeakModel, find_rpeaks_of_block, load_model, save_model
 from ecg_engine.arrhythmia.train_rpeaks import NOISE_SHARE
 from ecg_engine.conditioning import bandpass, zscore
 from ecg_engine.evaluation import auroc, match_beats
@@ -58,7 +60,7 @@ def main() -> None:
     patients = np.unique(truth.patient)
     fold_of = np.random.default_rng(1).permutation(len(patients)) % FOLDS
     folds = [patients[fold_of == fold] for fold in range(FOLDS)]
-    models = grouped_models(folds)
+    models = grouped_finders(folds)
 
     def grouped(x: Waves, fs: float) -> list[NDArray[np.int64]]:
         peaks: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)] * len(x)
@@ -119,6 +121,11 @@ def read_truth() -> Truth:
         beats["sample"].to_numpy() / strips.fs,
         beats["aami"].to_numpy(),
     )
+
+
+def grouped_finders(folds: Sequence[NDArray[np.int64]]) -> list[RPeakModel]:
+    """A finder for each fold, trained on the patients of the others, and kept."""
+    return once(folds, "rpeaks", partial(grouped_models, folds), save_model, load_model)
 
 
 def grouped_models(folds: Sequence[NDArray[np.int64]]) -> list[RPeakModel]:

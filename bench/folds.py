@@ -1,29 +1,25 @@
 """Patients of DS1 in five folds, their R-peaks and noise as found by weights that were trained without them.
 
-The shipped weights have seen all of DS1. Those of the folds take some ten minutes and are kept in the system's folder
-for temporary files, under a name that changes with the shipped weights and the folds.
+The shipped weights have seen all of DS1; those of the folds are kept (:mod:`bench.kept`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
-from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench import arrhythmia_rpeaks
 from bench import quality as bench_quality
+from bench.kept import folder_of, once
 from ecg_engine.arrhythmia import quality, rpeaks
 from ecg_engine.conditioning import blocks, stacked
 from ecg_engine.strips import Strips
 
 FOLDS = 5
-Model = TypeVar("Model")
 
 
 class Found(NamedTuple):
@@ -44,8 +40,8 @@ def folds_of(patient: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def find(strips: Strips, fold: NDArray[np.int64]) -> Found:
     """R-peaks and noise of all strips, each by its own fold's weights."""
-    groups, folder = _groups(strips, fold), kept(strips, fold)
-    finders, judges = _finders(groups, folder), _judges(groups, folder)
+    groups = _groups(strips, fold)
+    finders, judges = arrhythmia_rpeaks.grouped_finders(groups), _judges(groups)
     peaks = [np.zeros(0, dtype=np.int64)] * len(strips)
     noisy, beats = np.zeros(len(strips), dtype=bool), [np.zeros(0, dtype=bool)] * len(strips)
     for every in blocks(strips.offsets):
@@ -67,38 +63,13 @@ def find(strips: Strips, fold: NDArray[np.int64]) -> Found:
 
 def kept(strips: Strips, fold: NDArray[np.int64]) -> Path:
     """Folder of what was worked out for these folds."""
-    digest = hashlib.sha256(rpeaks.WEIGHTS.read_bytes() + quality.WEIGHTS.read_bytes())
-    for group in _groups(strips, fold):
-        digest.update(group.tobytes())
-    folder = Path(tempfile.gettempdir()) / f"ecg-bench-folds-{digest.hexdigest()[:12]}"
-    folder.mkdir(exist_ok=True)
-    return folder
+    return folder_of(_groups(strips, fold))
 
 
 def _groups(strips: Strips, fold: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     return [np.unique(strips.patient_id[fold == one].astype(np.int64)) for one in range(FOLDS)]
 
 
-def _finders(groups: list[NDArray[np.int64]], folder: Path) -> list[rpeaks.RPeakModel]:
-    models = partial(arrhythmia_rpeaks.grouped_models, groups)
-    return _once(folder, "rpeaks", models, rpeaks.save_model, rpeaks.load_model)
-
-
-def _judges(groups: list[NDArray[np.int64]], folder: Path) -> list[quality.QualityModel]:
+def _judges(groups: list[NDArray[np.int64]]) -> list[quality.QualityModel]:
     models = partial(bench_quality.grouped_models, groups)
-    return _once(folder, "quality", models, quality.save_model, quality.load_model)
-
-
-def _once(
-    folder: Path,
-    name: str,
-    make: Callable[[], Iterable[Model]],
-    save: Callable[[Model, Path], None],
-    load: Callable[[Path], Model],
-) -> list[Model]:
-    """The model of each fold, made only where they are not in the folder yet."""
-    files = [folder / f"{name}_{one}.npz" for one in range(FOLDS)]
-    if not all(file.exists() for file in files):
-        for model, file in zip(make(), files, strict=True):
-            save(model, file)
-    return [load(file) for file in files]
+    return once(groups, "quality", models, quality.save_model, quality.load_model)
