@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
-from ecg_engine.arrhythmia.candidates import Candidates, block_maxima
+from ecg_engine.arrhythmia.candidates import Candidates, block_maxima, places
 from ecg_engine.arrhythmia.traces import Traces
 
 QRS_LAGS_SEC = tuple(round(0.04 * step, 2) for step in range(-12, 13))
@@ -24,7 +24,8 @@ SHAPE_SEC = 0.112
 
 _SHIFTS = (-1, 0, 1)
 _EDGE_SEC = 0.5
-_LIKE = 0.85
+LIKE = 0.85
+"""Candidates whose shapes correlate by more than this are alike."""
 
 NAMES = (
     *(f"qrs {lag:+.2f}" for lag in QRS_LAGS_SEC),
@@ -49,7 +50,7 @@ NAMES = (
 """What the columns of :func:`candidate_features` are."""
 
 
-def candidate_features(traces: Traces, found: Candidates) -> NDArray[np.float32]:
+def candidate_features(traces: Traces, found: Candidates, alike: NDArray[np.float32]) -> NDArray[np.float32]:
     """Features of every candidate, float32 (c, len(NAMES)).
 
     Parameters
@@ -57,6 +58,8 @@ def candidate_features(traces: Traces, found: Candidates) -> NDArray[np.float32]
     traces : Traces
     found : Candidates
         Of the same block.
+    alike : float32 (k, m, m)
+        Its :func:`correlations`.
     """
     strip, at, rate = found.strip, found.at, traces.rate
     level = found.level[:, None] + np.float32(1e-20)
@@ -89,48 +92,57 @@ def candidate_features(traces: Traces, found: Candidates) -> NDArray[np.float32]
             (far - own)[:, None],
             _width(log_qrs, strip, at, rate)[:, None],
             np.minimum(edges, _EDGE_SEC),
-            likeness(traces, found),
+            likeness(traces, found, alike),
         ],
         axis=1,
         dtype=np.float32,
     )
 
 
-def likeness(traces: Traces, found: Candidates) -> NDArray[np.float32]:
-    """How like the other candidates of its strip each one is in shape, float32 (c, 4).
+def correlations(traces: Traces, found: Candidates) -> NDArray[np.float32]:
+    """How like each candidate is to the others of its strip, float32 (k, m, m), by :func:`places` in the strip.
 
-    Best and third best correlation (shifted by up to one sample), log of 1 + the number above 0.85, and the mean log
-    ratio of level to those that are like it. QRS complexes come back; noise does not.
+    Correlation of the shapes, shifted by up to one sample; -1 for itself, for empty places, and for one more than 2.5
+    times as large or as small: a beat's size is near that of those it is like, T-waves and noise are alike at random.
     """
-    strip, at = found.strip, found.at
-    if len(strip) == 0:
-        return np.zeros((0, 4), dtype=np.float32)
-    rows = len(found.level)
-    counts = np.bincount(strip, minlength=rows)
-    place = np.arange(len(strip)) - np.repeat(np.cumsum(counts) - counts, counts)
-    most = int(counts.max())
-    half = round(SHAPE_SEC * traces.rate)
-    pieces = [unit(windows(traces.shape, strip, at + shift, half)) for shift in _SHIFTS]
+    strip, at, place = found.strip, found.at, places(found)
+    rows, most, half = len(found.level), int(place.max(initial=-1)) + 1, round(SHAPE_SEC * traces.rate)
     grid = np.zeros((len(_SHIFTS), rows, most, 2 * half + 1), dtype=np.float32)
-    for number, piece in enumerate(pieces):
-        grid[number, strip, place] = piece
+    for number, shift in enumerate(_SHIFTS):
+        grid[number, strip, place] = unit(windows(traces.shape, strip, at + shift, half))
     middle = np.ascontiguousarray(grid[_SHIFTS.index(0)].transpose(0, 2, 1))
-    alike = (grid @ middle).max(axis=0)  # (rows, most, most)
     present = np.zeros((rows, most), dtype=bool)
     present[strip, place] = True
-    height = np.zeros((rows, most), dtype=np.float32)
-    height[strip, place] = np.log(traces.qrs[strip, at] / (found.level[strip] + 1e-20) + FLOOR)
-    ratio = height[:, :, None] - height[:, None, :]
-    # a beat is not far larger or smaller than the beats that it is like; T-waves and noise are alike at random
+    ratio = _height_ratios(traces, found, place, most)
     fits = present[:, None, :] & (np.abs(ratio) < np.log(2.5)) & ~np.eye(most, dtype=bool)
-    alike = np.where(fits, alike, -1)
+    return np.where(fits, (grid @ middle).max(axis=0), np.float32(-1))
+
+
+def likeness(traces: Traces, found: Candidates, alike: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How like the other candidates of its strip each one is in shape, float32 (c, 4).
+
+    Best and third best correlation, log of 1 + the number above 0.85, and the mean log ratio of level to those that
+    are like it. QRS complexes come back; noise does not.
+    """
+    if len(found.strip) == 0:
+        return np.zeros((0, 4), dtype=np.float32)
+    place, most = places(found), alike.shape[2]
     best = -np.partition(-alike, min(2, most - 1), axis=2)[:, :, : min(3, most)]
     best.sort(axis=2)
-    like = alike > _LIKE
+    like = alike > LIKE
     count = like.sum(axis=2)
-    mean_ratio = (ratio * like).sum(axis=2) / np.maximum(count, 1)
+    mean_ratio = (_height_ratios(traces, found, place, most) * like).sum(axis=2) / np.maximum(count, 1)
     out = np.stack([best[:, :, -1], best[:, :, 0], np.log1p(count), mean_ratio], axis=2)
-    return out[strip, place].astype(np.float32)
+    return out[found.strip, place].astype(np.float32)
+
+
+def _height_ratios(traces: Traces, found: Candidates, place: NDArray[np.int64], most: int) -> NDArray[np.float32]:
+    """Log of each candidate's envelope over that of each other one of its strip, float32 (k, m, m)."""
+    height = np.zeros((len(found.level), most), dtype=np.float32)
+    height[found.strip, place] = _log(
+        traces.qrs[found.strip, found.at] / (found.level[found.strip] + np.float32(1e-20))
+    )
+    return height[:, :, None] - height[:, None, :]
 
 
 def _log(ratio: NDArray[np.float32]) -> NDArray[np.float32]:

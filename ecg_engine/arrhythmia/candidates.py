@@ -51,6 +51,12 @@ def find_candidates(traces: Traces) -> Candidates:
     return Candidates(strip, at, level, spread)
 
 
+def places(found: Candidates) -> NDArray[np.int64]:
+    """Number of each candidate within its strip, from 0, int64 (c,)."""
+    counts = np.bincount(found.strip, minlength=len(found.level))
+    return np.arange(len(found.strip)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
 def block_maxima(envelope: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
     """Maxima over blocks of about 1.25 s, shape (k, at least 1)."""
     length = envelope.shape[1]

@@ -1,4 +1,4 @@
-"""What the rhythm says of a candidate, once a first look has told which candidates are likely beats.
+"""What the rhythm says of a candidate, once a look before has told which candidates are likely beats.
 
 A beat that is doubtful by itself is likely where the rhythm leaves a gap and its shape is that of the sure beats, and
 unlikely right after a sure beat. The rhythm is only evidence beside the rest: ectopic beats come where none is due.
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg_engine.arrhythmia.candidate_features import SHAPE_SEC, unit, windows
-from ecg_engine.arrhythmia.candidates import Candidates
+from ecg_engine.arrhythmia.candidates import Candidates, places
 from ecg_engine.arrhythmia.traces import Traces
 
 NAMES = (
@@ -54,15 +54,13 @@ def rhythm_features(traces: Traces, found: Candidates, logit: NDArray[np.float32
     found : Candidates
         Of the same block.
     logit : float32 (c,)
-        First look at each candidate.
+        What the look before says of each candidate.
     """
     strip, at, rate = found.strip, found.at, traces.rate
     if len(strip) == 0:
         return np.zeros((0, len(NAMES)), dtype=np.float32)
-    rows = len(found.level)
-    counts = np.bincount(strip, minlength=rows)
-    place = np.arange(len(strip)) - np.repeat(np.cumsum(counts) - counts, counts)
-    shape = (rows, int(counts.max()))
+    rows, place = len(found.level), places(found)
+    shape = (rows, int(place.max()) + 1)
 
     def grid(values: NDArray[Any], empty: float) -> NDArray[np.float32]:
         out = np.full(shape, empty, dtype=np.float32)

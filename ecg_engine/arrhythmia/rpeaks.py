@@ -1,8 +1,9 @@
-"""R-peaks of short strips on any lead, with the probability of each: a trained look at every candidate, taken twice.
+"""R-peaks of short strips on any lead, with the probability of each: a trained look at every candidate, thrice.
 
-The first look knows the envelopes around a candidate and the shapes of the others; the second adds the rhythm of the
-beats that the first is sure of, and what the strip's edges cut off. The weights were fitted on the MIT-BIH Arrhythmia
-Database by ``train_rpeaks``; see README.md beside them. Gain, offset and polarity of the strips do not matter.
+The first look knows the envelopes around a candidate and the shapes of the others. Each later one adds what the look
+before made of the strip: the rhythm of the beats it is sure of, what became of candidates of the same shape, and what
+the strip's edges cut off. The weights were fitted on the MIT-BIH Arrhythmia Database by ``train_rpeaks``; see README.md
+beside them. Gain, offset and polarity of the strips do not matter.
 """
 
 from __future__ import annotations
@@ -15,12 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg_engine.arrhythmia import candidate_features, edges, kin_features, rhythm_features
 from ecg_engine.arrhythmia.alignment import align, snap
-from ecg_engine.arrhythmia.candidate_features import candidate_features
-from ecg_engine.arrhythmia.candidates import Candidates, find_candidates
-from ecg_engine.arrhythmia.edges import beyond_edge, edge_features
+from ecg_engine.arrhythmia.candidates import Candidates, find_candidates, places
 from ecg_engine.arrhythmia.perceptron import Perceptron, from_arrays, sigmoid
-from ecg_engine.arrhythmia.rhythm_features import rhythm_features, strongest
 from ecg_engine.arrhythmia.traces import Traces, traces_of_block
 from ecg_engine.errors import BundleError
 
@@ -31,22 +30,30 @@ ACCEPT = 0.4
 
 POSSIBLE_LOGIT = -4.0
 REFRACTORY_SEC = 0.2
+FIRST_INPUTS = len(candidate_features.NAMES)
+LATER_INPUTS = FIRST_INPUTS + len(rhythm_features.NAMES) + len(kin_features.NAMES) + len(edges.NAMES)
+"""Features that a later look is given of a candidate; the first is given ``FIRST_INPUTS``."""
+
 _LONGEST_SEC, _PIECE_SEC, _MARGIN_SEC = 16.0, 10.0, 2.0
 
 
 @dataclass(frozen=True)
-class RPeakModel:
-    """The two looks: a perceptron on candidate features, and a committee on these with rhythm and edge features.
+class Committee:
+    """Perceptrons that differ by their random start alone; the mean of their log odds is steadier than any of them."""
 
-    The committee's members differ by their random start alone; the mean of their log odds is steadier than any of them.
-    """
+    members: tuple[Perceptron, ...]
+
+    def logit(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mean log odds of each row, float32 (c,)."""
+        return np.asarray(np.mean([member.logit(features) for member in self.members], axis=0), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class RPeakModel:
+    """The looks in turn: the first by :func:`first_look`, each later one by :func:`look_again` at the one before."""
 
     first: Perceptron
-    second: tuple[Perceptron, ...]
-
-    def probability(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the second look says of each row, float32 (c,)."""
-        return sigmoid(np.mean([member.logit(features) for member in self.second], axis=0))
+    later: tuple[Committee, ...]
 
 
 class RPeaks(NamedTuple):
@@ -133,32 +140,42 @@ def load_model(path: Path) -> RPeakModel:
             arrays = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError) as error:
         raise BundleError(f"The weights of the R-peak finder cannot be read from {path.name} ({error}).") from error
-    members = sorted({name.split("_")[0] for name in arrays if name.startswith("second")})
-    if not members:
-        raise BundleError(f"{path.name} holds no second look; it is no model of the R-peak finder.")
-    return RPeakModel(from_arrays(arrays, "first_"), tuple(from_arrays(arrays, f"{name}_") for name in members))
+    later: dict[str, list[Perceptron]] = {}
+    for name in sorted({name.rpartition("_")[0] for name in arrays if name.startswith("later")}):
+        later.setdefault(name.partition("_")[0], []).append(from_arrays(arrays, f"{name}_"))
+    if not later:
+        raise BundleError(f"{path.name} holds no later look; it is no model of this R-peak finder.")
+    model = RPeakModel(from_arrays(arrays, "first_"), tuple(Committee(tuple(members)) for members in later.values()))
+    inputs = {len(member.mean) for committee in model.later for member in committee.members}
+    if len(model.first.mean) != FIRST_INPUTS or inputs != {LATER_INPUTS}:
+        raise BundleError(f"The weights of {path.name} are for other features than those of this R-peak finder.")
+    return model
 
 
 def save_model(model: RPeakModel, path: Path) -> None:
     """Write a model as an npz file of float32 arrays."""
     arrays: dict[str, Any] = model.first.as_arrays("first_")
-    for number, member in enumerate(model.second):
-        arrays |= member.as_arrays(f"second{number}_")
+    for look, committee in enumerate(model.later):
+        for number, member in enumerate(committee.members):
+            arrays |= member.as_arrays(f"later{look}_{number}_")
     np.savez_compressed(path, **arrays)
 
 
 class FirstLook(NamedTuple):
-    """What is known of the candidates of a block before the second look.
+    """What is known of the candidates of a block before anything is made of them.
 
     Attributes
     ----------
     traces : Traces
     found : Candidates
+    alike : float32 (k, m, m)
+        How like the candidates of each strip are to one another.
     features : float32 (c, d)
     """
 
     traces: Traces
     found: Candidates
+    alike: NDArray[np.float32]
     features: NDArray[np.float32]
 
 
@@ -166,11 +183,12 @@ def first_look(x: NDArray[np.float32], fs: float) -> FirstLook:
     """Candidates of a block with the features of the first look."""
     traces = traces_of_block(x, fs)
     found = find_candidates(traces)
-    return FirstLook(traces, found, candidate_features(traces, found))
+    alike = candidate_features.correlations(traces, found)
+    return FirstLook(traces, found, alike, candidate_features.candidate_features(traces, found, alike))
 
 
-class SecondLook(NamedTuple):
-    """What the second look is given.
+class LaterLook(NamedTuple):
+    """What a later look is given.
 
     Attributes
     ----------
@@ -186,39 +204,41 @@ class SecondLook(NamedTuple):
     beyond: NDArray[np.bool_]
 
 
-def second_look(x: NDArray[np.float32], fs: float, first: FirstLook, logit: NDArray[np.float32]) -> SecondLook:
-    """Features of the second look, given the logit of the first for every candidate."""
+def look_again(x: NDArray[np.float32], fs: float, first: FirstLook, logit: NDArray[np.float32]) -> LaterLook:
+    """What a later look is given, from the log odds of the look before for every candidate."""
     traces, found = first.traces, first.found
     likely = np.flatnonzero(logit > POSSIBLE_LOGIT)
     sample = np.round(found.at / traces.rate * fs).astype(np.int64)
     at, upward = align(traces.shape, found.strip[likely], found.at[likely], traces.rate)
     sample[likely] = snap(x, found.strip[likely], at / traces.rate, upward, fs)
-    at_edges = edge_features(x, fs, found.strip, sample, logit > 0, logit > POSSIBLE_LOGIT)
-    features = np.concatenate([first.features, rhythm_features(traces, found, logit), at_edges], axis=1)
-    return SecondLook(features, sample, beyond_edge(at_edges))
+    at_edges = edges.edge_features(x, fs, found.strip, sample, logit > 0, logit > POSSIBLE_LOGIT)
+    rhythm = rhythm_features.rhythm_features(traces, found, logit)
+    kin = kin_features.kin_features(found, first.alike, logit)
+    features = np.concatenate([first.features, rhythm, kin, at_edges], axis=1)
+    return LaterLook(features, sample, edges.beyond_edge(at_edges))
 
 
 def chosen(found: Candidates, probability: NDArray[np.float32], rate: float) -> NDArray[np.bool_]:
     """Which candidates are beats: likely enough, and with no likelier one within the refractory time, bool (c,)."""
-    rows = len(found.level)
-    counts = np.bincount(found.strip, minlength=rows)
-    place = np.arange(len(found.strip)) - np.repeat(np.cumsum(counts) - counts, counts)
-    shape = (rows, int(counts.max(initial=0)))
+    place = places(found)
+    shape = (len(found.level), int(place.max(initial=-1)) + 1)
     likely, seconds = np.full(shape, -1, dtype=np.float32), np.full(shape, np.inf, dtype=np.float32)
     likely[found.strip, place], seconds[found.strip, place] = probability, found.at / rate
-    return strongest(likely, seconds, REFRACTORY_SEC)[found.strip, place] & (probability >= ACCEPT)
+    return rhythm_features.strongest(likely, seconds, REFRACTORY_SEC)[found.strip, place] & (probability >= ACCEPT)
 
 
 def _find(x: NDArray[np.float32], fs: float, model: RPeakModel) -> RPeaks:
     count = len(x)
     first = first_look(x, fs)
     logit = model.first.logit(first.features)
-    second = second_look(x, fs, first, logit)
-    probability = np.where(second.beyond, np.float32(0), model.probability(second.features))
+    for committee in model.later:
+        given = look_again(x, fs, first, logit)
+        logit = committee.logit(given.features)
+    probability = np.where(given.beyond, np.float32(0), sigmoid(logit))
     strip, rate = first.found.strip, first.traces.rate
     kept = chosen(first.found, probability, rate)
     strip_kept, sure = strip[kept], probability[kept]
-    peaks = second.sample[kept]
+    peaks = given.sample[kept]
     beats = np.bincount(strip_kept, minlength=count)
     doubt = np.bincount(strip, weights=probability * (1 - probability), minlength=count) / np.maximum(beats, 1)
     order = np.lexsort((peaks, strip_kept))
@@ -254,5 +274,5 @@ def _without_twins(
     """Peaks of which two pieces each found one, a little apart, once."""
     if len(peaks) == 0:
         return peaks, probability
-    likely = strongest(probability[None], (peaks / fs)[None], 0.05)[0]
+    likely = rhythm_features.strongest(probability[None], (peaks / fs)[None], 0.05)[0]
     return peaks[likely], probability[likely]

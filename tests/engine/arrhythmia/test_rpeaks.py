@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,24 @@ import pytest
 from numpy.typing import NDArray
 
 from ecg_engine.arrhythmia.augmentation import add_noise, beat_rms, piece_of
+from ecg_engine.arrhythmia.candidates import Candidates
 from ecg_engine.arrhythmia.edges import edge_features
+from ecg_engine.arrhythmia.kin_features import kin_features
 from ecg_engine.arrhythmia.perceptron import Perceptron, from_arrays
 from ecg_engine.arrhythmia.rhythm_features import strongest
-from ecg_engine.arrhythmia.rpeaks import RPeaks, find_rpeaks, find_rpeaks_of_block, load_model, shipped_model
+from ecg_engine.arrhythmia.rpeaks import (
+    LATER_INPUTS,
+    WEIGHTS,
+    RPeakModel,
+    RPeaks,
+    find_rpeaks,
+    find_rpeaks_of_block,
+    first_look,
+    load_model,
+    look_again,
+    save_model,
+    shipped_model,
+)
 from ecg_engine.conditioning import bandpass, zscore
 from ecg_engine.errors import BundleError
 from ecg_engine.evaluation import match_beats
@@ -219,6 +233,56 @@ def test_the_best_fit_tells_where_a_cut_beat_has_its_peak() -> None:
         assert features[1:-1, 0].tolist() == [0] * (len(peaks) - 2)
 
 
+def test_kin_tells_what_became_of_those_of_the_same_shape() -> None:
+    """Three QRS complexes and three T-waves; the looks before know two of each."""
+    at = np.arange(6)
+    found = Candidates(np.zeros(6, dtype=np.int64), at, np.ones(1, np.float32), np.zeros(1, np.float32))
+    alike = np.where(at[:, None] % 2 == at[None, :] % 2, 0.95, 0.3).astype(np.float32)[None]
+    alike[0, at, at] = -1
+    logit = np.array([8, -8, 8, -8, 0, 0], dtype=np.float32)
+    of_qrs, of_t = kin_features(found, alike, logit)[4:]
+    assert of_qrs[:3] == pytest.approx([5.8, 0.48, 0.5], abs=0.2)
+    assert of_t[:3] == pytest.approx(-of_qrs[:3])
+    assert of_qrs[3:] == pytest.approx([0.95, 0.3, np.log(3)])
+    assert of_t[3:] == pytest.approx([0.3, 0.95, 0])
+
+
+def test_what_is_like_no_other_has_no_kin() -> None:
+    found = Candidates(np.zeros(2, np.int64), np.arange(2), np.ones(1, np.float32), np.zeros(1, np.float32))
+    alone = kin_features(found, np.full((1, 2, 2), -1, dtype=np.float32), np.array([9, -9], dtype=np.float32))
+    assert alone.tolist() == [[0, 0, 0, -1, -1, 0]] * 2
+
+
+@pytest.mark.parametrize("changed", [lambda x: -x, lambda x: 0.005 * x, lambda x: -300 * x])
+def test_each_look_is_given_the_same_whatever_polarity_and_gain(changed: Callable) -> None:
+    model, rng = shipped_model(), np.random.default_rng(8)
+    x = np.stack([synthetic(rng, first=first)[0] for first in (0.01, 0.3, 0.6)])
+    given = []
+    for wave in (x, changed(x).astype(np.float32)):
+        first = first_look(wave, FS)
+        logit = model.first.logit(first.features)
+        looks = []
+        for committee in model.later:
+            looks.append(look_again(wave, FS, first, logit))
+            logit = committee.logit(looks[-1].features)
+        given.append(looks)
+    for one, other in zip(*given, strict=True):
+        assert one.features.shape[1] == LATER_INPUTS
+        assert other.features == pytest.approx(one.features, abs=0.02)
+        assert other.sample.tolist() == one.sample.tolist()
+
+
+def test_a_model_is_kept_as_it_is(tmp_path: Path) -> None:
+    model = shipped_model()
+    assert len(model.later) == 2
+    save_model(model, tmp_path / "weights.npz")
+    again = load_model(tmp_path / "weights.npz")
+    wave = synthetic(np.random.default_rng(9))[0]
+    found, same = (find_rpeaks_of_block(wave[None], FS, one) for one in (model, again))
+    assert same.peaks[0].tolist() == found.peaks[0].tolist()
+    assert same.probability[0].tolist() == found.probability[0].tolist()
+
+
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights.npz"
     path.write_bytes(b"nothing of the kind")
@@ -233,8 +297,20 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         from_arrays({})
 
 
-def test_shipped_weights_are_small_and_read_once() -> None:
-    from ecg_engine.arrhythmia.rpeaks import WEIGHTS
+def test_weights_of_other_looks_are_refused(tmp_path: Path) -> None:
+    path, model = tmp_path / "weights.npz", shipped_model()
+    save_model(RPeakModel(model.first, ()), path)
+    with pytest.raises(BundleError, match="no later look"):
+        load_model(path)
+    save_model(RPeakModel(model.later[0].members[0], model.later), path)
+    with pytest.raises(BundleError, match="other features"):
+        load_model(path)
+    with np.load(WEIGHTS) as stored:
+        np.savez(path, **{name: stored[name] for name in stored.files if name != "later1_0_bias1"})
+    with pytest.raises(BundleError, match="later1_0_bias1"):
+        load_model(path)
 
-    assert WEIGHTS.stat().st_size < 200_000
+
+def test_shipped_weights_are_small_and_read_once() -> None:
+    assert WEIGHTS.stat().st_size < 400_000
     assert shipped_model() is shipped_model()
