@@ -21,6 +21,7 @@ from ecg_engine.arrhythmia.alignment import align, snap
 from ecg_engine.arrhythmia.candidates import Candidates, find_candidates, places
 from ecg_engine.arrhythmia.perceptron import Perceptron, from_arrays, sigmoid
 from ecg_engine.arrhythmia.traces import Traces, traces_of_block
+from ecg_engine.arrhythmia.weights import read_arrays
 from ecg_engine.errors import BundleError
 
 WEIGHTS = Path(__file__).with_name("rpeaks.npz")
@@ -135,11 +136,7 @@ def load_model(path: Path) -> RPeakModel:
     BundleError
         If the file is missing, damaged or of another kind.
     """
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise BundleError(f"The weights of the R-peak finder cannot be read from {path.name} ({error}).") from error
+    arrays = read_arrays(path, "the R-peak finder")
     later: dict[str, list[Perceptron]] = {}
     for name in sorted({name.rpartition("_")[0] for name in arrays if name.startswith("later")}):
         later.setdefault(name.partition("_")[0], []).append(from_arrays(arrays, f"{name}_"))

@@ -288,6 +288,9 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(BundleError, match=r"weights\.npz"):
         load_model(path)
+    path.write_bytes(WEIGHTS.read_bytes()[:100_000])
+    with pytest.raises(BundleError, match="cannot be read"):
+        load_model(path)
     net = Perceptron(
         np.zeros(2, np.float32), np.ones(2, np.float32), (np.ones((3, 1), np.float32),), (np.zeros(1, np.float32),)
     )
