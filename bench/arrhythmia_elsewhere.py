@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.common import DS1, REAL, table
+from bench.folds import find_as_shipped
 from ecg_engine.arrhythmia.classify import classify, study_of
 from ecg_engine.arrhythmia.groups import find_groups
 from ecg_engine.arrhythmia.learning import LearnConfig, Study, learn
-from ecg_engine.arrhythmia.quality import quality
-from ecg_engine.arrhythmia.rpeaks import find_rpeaks_of_block
-from ecg_engine.conditioning import blocks, stacked
 from ecg_engine.labels import UNKNOWN
 from ecg_engine.strips import Strips, read_strips
 
@@ -34,18 +32,8 @@ KINDS = {
 
 def described(strips: Strips) -> tuple[Study, NDArray[np.bool_]]:
     """Strips with beats and noise as the shipped weights see them, and which strips cannot be read."""
-    none, quiet = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool)
-    peaks, marked = [none] * len(strips), [quiet] * len(strips)
-    noisy = np.zeros(len(strips), dtype=bool)
-    for rows in blocks(strips.offsets):
-        x = stacked(strips.samples, strips.offsets, rows)
-        found = find_rpeaks_of_block(x, strips.fs)
-        judged = quality(x, strips.fs, found.peaks, probability=found.probability, doubt=found.doubt)
-        noisy[rows] = judged.noisy_strips
-        for place, row in enumerate(rows):
-            peaks[row] = found.peaks[place]
-            marked[row] = judged.noisy[judged.bounds[place] : judged.bounds[place + 1]]
-    return replace(study_of(strips, peaks), noise=np.concatenate(marked)), noisy
+    found = find_as_shipped(strips)
+    return replace(study_of(strips, found.peaks), noise=found.noisy_beats), found.noisy
 
 
 def main() -> None:

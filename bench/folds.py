@@ -5,6 +5,7 @@ The shipped weights have seen all of DS1; those of the folds are kept (:mod:`ben
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +24,7 @@ FOLDS = 5
 
 
 class Found(NamedTuple):
-    """What is found on strips by weights that have not seen their patients."""
+    """What is found on strips."""
 
     peaks: list[NDArray[np.int64]]
     noisy: NDArray[np.bool_]  # (s,) strips that cannot be read
@@ -41,18 +42,31 @@ def folds_of(patient: NDArray[np.int64]) -> NDArray[np.int64]:
 def find(strips: Strips, fold: NDArray[np.int64]) -> Found:
     """R-peaks and noise of all strips, each by its own fold's weights."""
     groups = _groups(strips, fold)
-    finders, judges = arrhythmia_rpeaks.grouped_finders(groups), _judges(groups)
+    return _found_by(strips, fold, arrhythmia_rpeaks.grouped_finders(groups), _judges(groups))
+
+
+def find_as_shipped(strips: Strips) -> Found:
+    """R-peaks and noise of all strips by the shipped weights."""
+    return _found_by(strips, np.zeros(len(strips), dtype=np.int64), [rpeaks.shipped_model()], [quality.shipped_model()])
+
+
+def _found_by(
+    strips: Strips,
+    fold: NDArray[np.int64],
+    finders: Sequence[rpeaks.RPeakModel],
+    judges: Sequence[quality.QualityModel],
+) -> Found:
     peaks = [np.zeros(0, dtype=np.int64)] * len(strips)
     noisy, beats = np.zeros(len(strips), dtype=bool), [np.zeros(0, dtype=bool)] * len(strips)
     for every in blocks(strips.offsets):
-        for one in range(FOLDS):
+        for one, (finder, judge) in enumerate(zip(finders, judges, strict=True)):
             rows = every[fold[every] == one]
             if not len(rows):
                 continue
             x = stacked(strips.samples, strips.offsets, rows)
-            found = rpeaks.find_rpeaks_of_block(x, strips.fs, finders[one])
+            found = rpeaks.find_rpeaks_of_block(x, strips.fs, finder)
             judged = quality.quality(
-                x, strips.fs, found.peaks, probability=found.probability, doubt=found.doubt, model=judges[one]
+                x, strips.fs, found.peaks, probability=found.probability, doubt=found.doubt, model=judge
             )
             noisy[rows] = judged.noisy_strips
             for place, row in enumerate(rows):
