@@ -4,7 +4,7 @@ Five patient-grouped folds on MIT-BIH DS1. Strictly scored: missed and spurious 
 reference discards as noise), all strips are in, no prediction is held back as doubtful, and 95 % intervals come from a
 bootstrap over patients. R-peaks and noise of the arrhythmia profile are those of weights that have not seen the patient
 (:mod:`bench.folds`). Groups are labelled as a reader would: one random member of the group is shown, and its true
-class is taken for all; the mean of five such draws is given. ``python -m bench.profiles hybrid`` adds a row for the
+class is taken for all; the mean of twenty such draws is given. ``python -m bench.profiles hybrid`` adds a row for the
 option that averages the reference's hybrid net in (ten minutes more).
 """
 
@@ -36,7 +36,7 @@ from ecg_engine.preprocess import preprocess
 from ecg_engine.strips import Strips, read_strips
 from ecg_engine.training import train
 
-DRAWS = 5
+DRAWS = 20
 GROUPS = (50, 100, 200)
 REFERENCE_EPOCHS = 12
 """Of which the best on the held-out patients is taken, in the reference's favour; it hardly gains after the sixth."""
