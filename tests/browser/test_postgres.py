@@ -39,7 +39,10 @@ def test_a_decision_arrives_in_postgresql(postgres_server: str, browser: Browser
         reader.see("strips.csv")
         reader.rest()
         reader.click("preprocess")
-        until(lambda: store.runs.newest(study.id, PREPROCESS), "the file was not preprocessed")
+        run = until(lambda: store.runs.newest(study.id, PREPROCESS), "the file was not preprocessed")
+        # as a person would: a click in the moment in which the page is drawn anew can go astray
+        reader.see(f"{run.summary['beats_extracted']:,}")
+        reader.rest()
         reader.go("Strips")
         reader.type_key("v")
         made = until(lambda: store.decisions.active(study.id), "the label was not kept")
