@@ -17,7 +17,7 @@ from bench.common import REAL, table
 from ecg_engine.arrhythmia.findings import FLUTTER_SHOWN
 from ecg_engine.arrhythmia.flutter import FlutterNet, flutter_probability
 from ecg_engine.arrhythmia.flutter_strips import KINDS, Composed, beat_shape, compose
-from ecg_engine.arrhythmia.flutter_training import Examples, fit_net, ordinary_strips, training_examples, with_noise
+from ecg_engine.arrhythmia.flutter_training import fit_net, joined, ordinary_strips, training_examples, with_noise
 from ecg_engine.arrhythmia.rpeak_data import mitdb_strips, nstdb_noise
 from ecg_engine.arrhythmia.rpeak_training import AnnotatedStrips
 from ecg_engine.arrhythmia.train_rpeaks import NOISE_SHARE
@@ -52,11 +52,7 @@ def grouped_nets(strips: AnnotatedStrips, groups: list[NDArray[np.int64]]) -> li
     """The net of each group, fitted without it."""
     noises = nstdb_noise(REAL / "nstdb", last=NOISE_SHARE)
     parts = [training_examples(strips.of(_rows(strips, one)), noises, seed=seed) for seed, one in enumerate(groups)]
-    nets = []
-    for held in range(len(groups)):
-        others = [part for one, part in enumerate(parts) if one != held]
-        nets.append(fit_net(Examples(*(np.concatenate(arrays) for arrays in zip(*others, strict=True)))))
-    return nets
+    return [fit_net(joined(parts[:held] + parts[held + 1 :])) for held in range(len(groups))]
 
 
 def composed(strips: AnnotatedStrips, net: FlutterNet) -> Read:

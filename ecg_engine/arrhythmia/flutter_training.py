@@ -75,6 +75,11 @@ def training_examples(
                 times = [_found(r, rng) for r in times]
             parts.append(_examples(waves, times, strips.fs, np.zeros(len(rows), dtype=bool), REAL_WEIGHT))
         tell(f"real strips: {one + 1} of {rounds + 1}")
+    return joined(parts)
+
+
+def joined(parts: Sequence[Examples]) -> Examples:
+    """Examples one after the other."""
     return Examples(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
