@@ -20,7 +20,7 @@ from ecg_engine.arrhythmia.flutter_strips import KINDS, Composed, beat_shape, co
 from ecg_engine.arrhythmia.flutter_training import fit_net, joined, ordinary_strips, training_examples, with_noise
 from ecg_engine.arrhythmia.rpeak_data import mitdb_strips, nstdb_noise
 from ecg_engine.arrhythmia.rpeak_training import AnnotatedStrips
-from ecg_engine.arrhythmia.train_rpeaks import NOISE_SHARE
+from ecg_engine.arrhythmia.training_script import NOISE_SHARE
 from ecg_engine.evaluation import auroc
 from ecg_engine.strips import read_strips
 

@@ -23,7 +23,7 @@ from ecg_engine.arrhythmia.augmentation import add_noise, beat_rms, piece_of
 from ecg_engine.arrhythmia.rpeak_data import mitdb_strips, nstdb_noise
 from ecg_engine.arrhythmia.rpeak_training import fit_model, training_blocks
 from ecg_engine.arrhythmia.rpeaks import RPeakModel, find_rpeaks_of_block, load_model, save_model
-from ecg_engine.arrhythmia.train_rpeaks import NOISE_SHARE
+from ecg_engine.arrhythmia.training_script import NOISE_SHARE
 from ecg_engine.conditioning import bandpass, zscore
 from ecg_engine.evaluation import auroc, match_beats
 from ecg_engine.rpeaks import find_rpeaks_of_block as reference_rpeaks

@@ -23,7 +23,7 @@ from ecg_engine.arrhythmia.quality import BASELINE, CLIPPED, CONTENT, FLAT, LOST
 from ecg_engine.arrhythmia.quality_training import fit_model, joined, training_examples
 from ecg_engine.arrhythmia.rpeak_data import mitdb_strips, nstdb_noise
 from ecg_engine.arrhythmia.rpeaks import find_rpeaks_of_block
-from ecg_engine.arrhythmia.train_rpeaks import NOISE_SHARE
+from ecg_engine.arrhythmia.training_script import NOISE_SHARE
 from ecg_engine.conditioning import bandpass, zscore
 from ecg_engine.config import PreprocessConfig
 from ecg_engine.evaluation import auroc

@@ -6,39 +6,26 @@ Stress Test Database), both from PhysioNet. The same data, seed and packages giv
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from ecg_engine.arrhythmia.noise_features import BEAT_FEATURES, STRIP_FEATURES
 from ecg_engine.arrhythmia.quality import WEIGHTS, save_model
 from ecg_engine.arrhythmia.quality_training import fit_model, training_examples
-from ecg_engine.arrhythmia.rpeak_data import mitdb_strips, nstdb_noise
-from ecg_engine.arrhythmia.train_rpeaks import NOISE_SHARE
+from ecg_engine.arrhythmia.training_script import asked, tell
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train on all records of the folder and write the weights."""
-    parser = argparse.ArgumentParser(description="Train the noise scores of the arrhythmia profile.")
-    parser.add_argument("folder", type=Path, help="holds mitdb-ds1 and nstdb")
-    parser.add_argument("--out", type=Path, default=WEIGHTS, help="file to write (default: the shipped weights)")
-    parser.add_argument("--copies", type=int, default=2, help="noisy copies of each strip (default: 2)")
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args(arguments)
-    strips = mitdb_strips(given.folder / "mitdb-ds1")
-    noises = nstdb_noise(given.folder / "nstdb", last=NOISE_SHARE)
-    model = fit_model(training_examples(strips, noises, copies=given.copies, seed=given.seed, tell=_tell))
+    given = asked("the noise scores", WEIGHTS, 2, "noisy copies of each strip", arguments)
+    examples = training_examples(given.strips, given.noises, copies=given.copies, seed=given.seed, tell=tell)
+    model = fit_model(examples)
     save_model(model, given.out)
     for name, features, weights in (("beat", BEAT_FEATURES, model.beat), ("strip", STRIP_FEATURES, model.strip)):
         told = ", ".join(f"{one} {weight:.2f}" for one, weight in zip((*features, "constant"), weights, strict=True))
-        _tell(f"{name}: {told}")
-    _tell(f"wrote {given.out.name}")
+        tell(f"{name}: {told}")
+    tell(f"wrote {given.out.name}")
     return 0
-
-
-def _tell(what: str) -> None:
-    print(what, flush=True)
 
 
 if __name__ == "__main__":
