@@ -4,8 +4,9 @@ Five patient-grouped folds on MIT-BIH DS1. Strictly scored: missed and spurious 
 reference discards as noise), all strips are in, no prediction is held back as doubtful, and 95 % intervals come from a
 bootstrap over patients. R-peaks and noise of the arrhythmia profile are those of weights that have not seen the patient
 (:mod:`bench.folds`). Groups are labelled as a reader would: one random member of the group is shown, and its true
-class is taken for all; the mean of twenty such draws is given. ``python -m bench.profiles hybrid`` adds a row for the
-option that averages the reference's hybrid net in (ten minutes more).
+class is taken for all; the mean of twenty such draws is given. A row has the same members of 100 groups labelled each
+for itself, and a table what a single label does. ``python -m bench.profiles hybrid`` adds a row for the option that
+averages the reference's hybrid net in (ten minutes more).
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from numpy.typing import NDArray
 from bench.common import DS1, lap, table
 from bench.folds import FOLDS, find, folds_of, kept
 from bench.strict import Read, Score
-from ecg_engine.arrhythmia.classify import decide, study_of
+from ecg_engine.arrhythmia.classify import after_words, decide, study_of
 from ecg_engine.arrhythmia.findings import LEAST_CONFIDENCE, OSCILLATION_SHOWN
-from ecg_engine.arrhythmia.groups import find_groups, rank_groups, smooth
+from ecg_engine.arrhythmia.groups import find_groups, ordinary_groups, rank_groups, smooth
 from ecg_engine.arrhythmia.hybrid_fit import HybridConfig
 from ecg_engine.arrhythmia.learning import LearnConfig, Study, learn
 from ecg_engine.arrhythmia.references import patient_numbers
@@ -30,7 +31,7 @@ from ecg_engine.arrhythmia.runs import SYMBOLS
 from ecg_engine.arrhythmia.unknown import learn_known
 from ecg_engine.config import PredictConfig, PreprocessConfig, TrainConfig
 from ecg_engine.datasets import training_data
-from ecg_engine.labels import NOISE, UNKNOWN, VFIB, aami_class
+from ecg_engine.labels import NOISE, UNKNOWN, UNLABELLED, VFIB, aami_class
 from ecg_engine.prediction import predict
 from ecg_engine.preprocess import preprocess
 from ecg_engine.strips import Strips, read_strips
@@ -38,6 +39,9 @@ from ecg_engine.training import train
 
 DRAWS = 20
 GROUPS = (50, 100, 200)
+BY_THEMSELVES = 100
+LABELS_EACH = 5
+"""Labels tried for each patient and kind of :func:`one_label`."""
 REFERENCE_EPOCHS = 12
 """Of which the best on the held-out patients is taken, in the reference's favour; it hardly gains after the sixth."""
 
@@ -77,6 +81,10 @@ def main() -> None:
                 f"… + {count} groups labelled", *(read(study, smoothed, group, found.noisy, *one) for one in drawn)
             )
         )
+        if count == BY_THEMSELVES:
+            beats = [known_beats(len(group), *one) for one in drawn]
+            by_themselves = (read(study, smoothed, group, found.noisy, known=one) for one in beats)
+            rows.append(score.row(f"… + {count} of their beats labelled, each for itself", *by_themselves))
     table(
         f"Patients not trained on ({FOLDS} folds of DS1, {len(strips):,} strips, strictly scored; 95 % over patients)",
         ("", "V F1", "S F1", "F F1", "strip accuracy", "strip macro-F1"),
@@ -87,6 +95,11 @@ def main() -> None:
         f"than all but {PredictConfig().min_known_share:g} of those known)",
         ("", "strips", "right as they would be, %"),
         held_back(study, smoothed, group, found.noisy, known_shares(study, fold)),
+    )
+    table(
+        "What one label of one beat does to the patient's other beats, on the model's own classes",
+        ("", "labels", "turned: median", "90th percentile", "most", "right of those turned, %"),
+        one_label(study, smoothed, group, score),
     )
     table(
         "R-peaks of these folds, strips of ventricular flutter left out, %",
@@ -124,9 +137,10 @@ def read(
     noisy: NDArray[np.bool_],
     said: dict[int, int] | None = None,
     shown: dict[int, int] | None = None,
+    known: NDArray[np.int64] | None = None,
 ) -> Read:
     """The end of a prediction; a strip's finding is given however doubtful it is."""
-    found = decide(_Plain, study, p, group, said, shown, noisy, least_confidence=0.0)  # type: ignore[arg-type]
+    found = decide(_Plain, study, p, group, said, shown, noisy, 0.0, known=known)  # type: ignore[arg-type]
     beats, finding = found.beats, found.strips["strip_finding"].to_numpy()
     return Read(study.beats.strip, study.beats.r_sec, beats["aami"].to_numpy(dtype=object), finding)
 
@@ -182,6 +196,48 @@ def labelled(
                 shown[one] = member
         draws.append((said, shown))
     return draws
+
+
+def known_beats(count: int, said: dict[int, int], shown: dict[int, int]) -> NDArray[np.int64]:
+    """The members that were shown, labelled each for itself."""
+    known = np.full(count, UNLABELLED)
+    for one, member in shown.items():
+        known[member] = said[one]
+    return known
+
+
+def one_label(study: Study, p: NDArray[np.float32], group: NDArray[np.int64], score: Score) -> list[tuple[object, ...]]:
+    """How many of a patient's other beats one label turns: one that is wrong, and one that puts the model right."""
+    truth = score.truth_of(study.beats.strip, study.beats.r_sec)
+    said = np.array(SYMBOLS, dtype=object)[p.argmax(axis=1)]
+    patient, rng = study.beats.patient[study.beats.strip], np.random.default_rng(0)
+    usual = np.isin(group, list(ordinary_groups(p, group, patient))) & (truth == "N") & (said == "N")
+    ventricular = (truth == "V") & (said == "V")
+    misread = np.isin(truth, ["S", "V"]) & (said != truth)
+    cases: list[tuple[str, NDArray[np.bool_], str | None]] = [
+        ("an ordinary beat labelled as S", usual, "S"),
+        ("an ordinary beat labelled as V", usual, "V"),
+        ("a beat taken for V, and it is, labelled as N", ventricular, "N"),
+        ("a misread S or V labelled as what it is", misread, None),
+    ]
+    rows: list[tuple[object, ...]] = []
+    for name, asked, label in cases:
+        turned, right = [], 0
+        for one in np.unique(patient[asked]).tolist():
+            mine = np.flatnonzero(asked & (patient == one))
+            for beat in rng.choice(mine, min(LABELS_EACH, len(mine)), replace=False).tolist():
+                known = np.full(len(group), UNLABELLED)
+                known[beat] = LABEL_OF[SYMBOLS.index(label or truth[beat])]
+                out, _ = after_words(_Plain, study, p, group, known=known)  # type: ignore[arg-type]
+                now = np.array(SYMBOLS, dtype=object)[out.argmax(axis=1)]
+                now[beat] = said[beat]
+                turned.append(int((now != said).sum()))
+                right += int(((now != said) & (now == truth)).sum())
+        much, most = np.quantile(turned, [0.9, 1.0], method="lower")
+        rows.append(
+            (name, len(turned), f"{np.median(turned):.0f}", much, most, f"{100 * right / max(sum(turned), 1):.0f}")
+        )
+    return rows
 
 
 def reference(strips: Strips, fold: NDArray[np.int64]) -> Read:

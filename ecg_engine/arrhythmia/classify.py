@@ -18,11 +18,13 @@ from ecg_engine.arrhythmia.fibrillation import af_among_classified
 from ecg_engine.arrhythmia.findings import LEAST_CONFIDENCE, OSCILLATION_SHOWN, findings_of
 from ecg_engine.arrhythmia.flutter import flutter_probability
 from ecg_engine.arrhythmia.fusion import with_fusion
-from ecg_engine.arrhythmia.groups import find_groups, ordinary_groups, propagate, smooth
+from ecg_engine.arrhythmia.groups import describe_for_groups, find_groups, ordinary_groups, smooth
 from ecg_engine.arrhythmia.learning import Study
 from ecg_engine.arrhythmia.oscillation import oscillation_probability
+from ecg_engine.arrhythmia.propagation import pass_on, said_of, with_ordinary
 from ecg_engine.arrhythmia.references import cut_beats
 from ecg_engine.arrhythmia.runs import SYMBOLS
+from ecg_engine.labels import UNLABELLED
 from ecg_engine.strips import Strips
 
 
@@ -74,6 +76,8 @@ def classify(
     group: NDArray[np.int64] | None = None,
     labelled: Mapping[int, int] | None = None,
     shown: Mapping[int, int] | None = None,
+    known: NDArray[np.int64] | None = None,
+    weight: NDArray[np.float32] | None = None,
     noisy: NDArray[np.bool_] | None = None,
     least_confidence: float = LEAST_CONFIDENCE,
 ) -> Classified:
@@ -90,6 +94,10 @@ def classify(
         What a reader said about groups.
     shown : mapping of group to beat, optional
         The member that she saw, where she saw no other.
+    known : int64 (n,), optional
+        Label id of beats that she labelled, -999 elsewhere. (Those of the study are not looked at either.)
+    weight : float32 (n,), optional
+        Below 1 for beats that she labelled together with their look-alikes.
     noisy : bool (s,), optional
         Strips that cannot be read.
     least_confidence : float
@@ -101,7 +109,7 @@ def classify(
     if group is None:
         group = find_groups(study.beats, study.context)
     p = smooth(model.probabilities(study.examples), group)
-    return decide(model, study, p, group, labelled, shown, noisy, least_confidence)
+    return decide(model, study, p, group, labelled, shown, noisy, least_confidence, known=known, weight=weight)
 
 
 def _readable(symbols: NDArray[np.float32], noise: NDArray[np.bool_] | None) -> NDArray[np.float32]:
@@ -109,6 +117,53 @@ def _readable(symbols: NDArray[np.float32], noise: NDArray[np.bool_] | None) -> 
     if noise is None:
         return symbols
     return np.where(noise[:, None], np.array([1, 0, 0, 0], dtype=np.float32), symbols)
+
+
+def after_words(
+    model: BeatModel,
+    study: Study,
+    probabilities: NDArray[np.float32],
+    group: NDArray[np.int64],
+    labelled: Mapping[int, int] | None = None,
+    shown: Mapping[int, int] | None = None,
+    known: NDArray[np.int64] | None = None,
+    weight: NDArray[np.float32] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Probabilities after what a reader said (see :func:`classify`), and the beats that she spoke of.
+
+    Returns
+    -------
+    probabilities : float32 (n, K)
+    spoken_of : bool (n,)
+    """
+    if not labelled and (known is None or not (known != UNLABELLED).any()):
+        return probabilities, np.zeros(len(group), dtype=bool)
+    labelled, shown = labelled or {}, shown or {}
+    numbers = np.full(len(group), -1) if known is None else class_numbers(known, model.labels)
+    by_one = np.ones(len(group), dtype=bool) if weight is None else weight >= 1
+    alone, in_one_stroke = np.where(by_one, numbers, -1), np.where(by_one, -1, numbers)
+    for_group = np.zeros(len(group), dtype=bool)
+    patient = study.beats.patient[study.beats.strip]
+    ordinary = ordinary_groups(probabilities, group, patient)
+    given = class_numbers(np.array(list(labelled.values()), dtype=np.int64), model.labels).tolist()
+    for one, number in zip(labelled, given, strict=True):
+        if number < 0:
+            continue
+        if one not in shown:
+            in_one_stroke[group == one] = number
+            continue
+        alone[shown[one]] = number
+        # an ectopic beat among a patient's ordinary ones, the only one that was seen, is a stray there
+        for_group[shown[one]] = not (number and one in ordinary)
+    points = describe_for_groups(study.context)
+    said = said_of(points, group, alone, for_group, in_one_stroke)
+    if not len(said.beat):
+        return probabilities, alone >= 0
+    said = with_ordinary(said, points, group, patient, probabilities, ordinary)
+    out = pass_on(probabilities, points, group, patient, said)
+    sure = np.flatnonzero(alone >= 0)
+    out[sure] = np.eye(out.shape[1], dtype=np.float32)[alone[sure]]
+    return out, (alone >= 0) | (in_one_stroke >= 0) | np.isin(group, group[for_group])
 
 
 def decide(
@@ -120,15 +175,12 @@ def decide(
     shown: Mapping[int, int] | None = None,
     noisy: NDArray[np.bool_] | None = None,
     least_confidence: float = LEAST_CONFIDENCE,
+    *,
+    known: NDArray[np.int64] | None = None,
+    weight: NDArray[np.float32] | None = None,
 ) -> Classified:
     """The end of :func:`classify`, from probabilities that are there already; a new label costs only this."""
-    if labelled:
-        numbers = class_numbers(np.array(list(labelled.values()), dtype=np.int64), model.labels).tolist()
-        given = {one: number for one, number in zip(labelled, numbers, strict=True) if number >= 0}
-        ordinary = ordinary_groups(probabilities, group, study.beats.patient[study.beats.strip])
-        probabilities = propagate(probabilities, group, given, shown, ordinary)
-    # a beat of which a reader has spoken is certain, or of a group that she labelled
-    settled = np.isin(group, list(labelled or {})) | (probabilities.max(axis=1, initial=0.0) >= 1)
+    probabilities, settled = after_words(model, study, probabilities, group, labelled, shown, known, weight)
     probabilities = with_fusion(probabilities, study.beats, study.references, study.context, group, settled)
     acts_as = np.array(model.acts_as)
     symbols = np.stack([probabilities[:, acts_as == k].sum(axis=1) for k in range(len(SYMBOLS))], axis=1)

@@ -9,7 +9,7 @@ and each kind of ectopic is one of its own.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -24,12 +24,6 @@ SMALL = 60
 JOIN = 0.4
 """Mean distance up to which clusters are joined; two ordinary beats lie some 0.2 apart, a narrow and a wide one 1 or
 more."""
-
-SAME = 0.94
-"""Chance that a beat is of the class that its group was given from one member."""
-
-TRUST = 0.6
-"""Exponent on the model's own probabilities where a label of the group speaks too: the model is surer than right."""
 
 _TIMING = (("pre_over_usual", 2.0), ("post_over_usual", 0.7), ("pre_over_patient", 0.8))
 
@@ -186,82 +180,3 @@ def ordinary_groups(
     by_size = np.lexsort((-np.arange(count), size))
     largest = dict(zip(whose[by_size].tolist(), by_size.tolist(), strict=True))  # the last one written wins
     return {one for one in largest.values() if size[one] and mean[one].argmax() == 0}
-
-
-def propagate(
-    probabilities: NDArray[np.float32],
-    group: NDArray[np.int64],
-    labelled: Mapping[int, int],
-    shown: Mapping[int, int] | None = None,
-    ordinary: Collection[int] = (),
-) -> NDArray[np.float32]:
-    """Probabilities after a reader has given classes to groups.
-
-    The label speaks for all members, but not for one that the model is all but certain of otherwise: a group may hold
-    a stray beat.
-
-    Parameters
-    ----------
-    probabilities : float32 (n, K)
-    group : int64 (n,)
-    labelled : mapping of group to class number
-    shown : mapping of group to beat, optional
-        The member that the reader saw, and the only one: it is certain.
-    ordinary : collection of group
-        See :func:`ordinary_groups`. One ectopic member, the only one that was seen, is a stray there.
-
-    Returns
-    -------
-    float32 (n, K)
-    """
-    out = probabilities.astype(np.float64)
-    classes = out.shape[1]
-    for one, given in labelled.items():
-        if given and one in ordinary and one in (shown or {}):
-            continue
-        rows = np.flatnonzero(group == one)
-        likelihood = np.full(classes, (1 - SAME) / (classes - 1))
-        likelihood[given] = SAME
-        post = np.maximum(out[rows], 1e-6) ** TRUST * likelihood
-        out[rows] = post / post.sum(axis=1, keepdims=True)
-    for one, beat in (shown or {}).items():
-        if one in labelled:
-            out[beat] = np.eye(classes)[labelled[one]]
-    return out.astype(np.float32)
-
-
-def known_from_groups(
-    group: NDArray[np.int64],
-    label_of: Mapping[int, int],
-    shown: Mapping[int, int] | None = None,
-    member_weight: float = 0.3,
-    most: float = 30.0,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Known beats and their weights for :class:`ecg_engine.arrhythmia.examples.Examples`.
-
-    Parameters
-    ----------
-    group : int64 (n,)
-    label_of : mapping of group to label id
-    shown : mapping of group to beat, optional
-        The member that was seen has weight 1.
-    member_weight : float
-        Weight of each other member.
-    most : float
-        Weight of a whole group at most: a thousand look-alikes are one decision.
-
-    Returns
-    -------
-    known : int64 (n,)
-        Label ids, -999 elsewhere.
-    weight : float32 (n,)
-    """
-    known = np.full(len(group), -999, dtype=np.int64)
-    weight = np.ones(len(group), dtype=np.float32)
-    for one, label in label_of.items():
-        rows = np.flatnonzero(group == one)
-        known[rows] = label
-        weight[rows] = min(member_weight, most / max(len(rows), 1))
-        if shown and one in shown:
-            weight[shown[one]] = 1.0
-    return known, weight

@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecg_engine.arrhythmia.beat_classes import class_numbers
 from ecg_engine.arrhythmia.classify import Classified, decide
 from ecg_engine.arrhythmia.groups import smooth
 from ecg_engine.arrhythmia.model import ArrhythmiaModel
 from ecg_engine.arrhythmia.runs import SYMBOLS
 from ecg_engine.arrhythmia.studies import study_of_run
 from ecg_engine.datasets import RunPart
-from ecg_engine.labels import P_COLUMNS, UNLABELLED
+from ecg_engine.labels import P_COLUMNS
 from ecg_engine.preprocess import Run
 from ecg_engine.progress import Progress, silent
 
@@ -65,10 +64,8 @@ def read_run(model: ArrhythmiaModel, run: Run, said: RunPart | None = None, prog
     group = group.astype(np.int64)
     seen = model.beats.look(study.examples)
     p = smooth(seen.classes, group)
-    by_group = _groups_said(study.known, study.weight, group)
-    p = _certain(p, study.known, study.weight, model)
     noisy = None if run.strip_quality is None else run.strip_quality["noisy"].to_numpy() != 0
-    found = decide(model.beats, study, p, group, labelled=by_group, noisy=noisy)
+    found = decide(model.beats, study, p, group, noisy=noisy, known=study.known, weight=study.weight)
     progress("looking for patterns that are not known", 0.9)
     strips = found.strips[["strip_finding", "strip_finding_name", "findings", "finding_confidence"]].copy()
     strips["unknown_score"], strips["known_share"] = np.nan, np.nan
@@ -77,27 +74,6 @@ def read_run(model: ArrhythmiaModel, run: Run, said: RunPart | None = None, prog
         strips["unknown_score"], strips["known_share"] = score, model.known.share(score)
     strips["rules_version"] = found.strips["rules_version"]
     return Read(_beat_table(len(run.metadata), rows, found, model, seen.noise), strips)
-
-
-def _groups_said(known: NDArray[np.int64], weight: NDArray[np.float32], group: NDArray[np.int64]) -> dict[int, int]:
-    """Label of each group whose members were labelled as look-alikes; where they differ, that of the most."""
-    passed_on = np.flatnonzero((known != UNLABELLED) & (weight < 1))
-    said: dict[int, int] = {}
-    for one in np.unique(group[passed_on]).tolist():
-        labels, counts = np.unique(known[passed_on][group[passed_on] == one], return_counts=True)
-        said[one] = int(labels[counts.argmax()])
-    return said
-
-
-def _certain(
-    p: NDArray[np.float32], known: NDArray[np.int64], weight: NDArray[np.float32], model: ArrhythmiaModel
-) -> NDArray[np.float32]:
-    """Probabilities in which a beat that a reader labelled herself is what she said."""
-    number = class_numbers(np.where(weight >= 1, known, UNLABELLED), model.beats.labels)
-    sure = np.flatnonzero(number >= 0)
-    out = p.copy()
-    out[sure] = np.eye(p.shape[1], dtype=np.float32)[number[sure]]
-    return out
 
 
 def _beat_table(

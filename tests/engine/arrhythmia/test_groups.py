@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from ecg_engine.arrhythmia.groups import (
+    describe_for_groups,
     entropy,
     find_groups,
-    known_from_groups,
     ordinary_groups,
-    propagate,
     rank_groups,
     smooth,
 )
+from ecg_engine.arrhythmia.propagation import pass_on, said_of
 from tests.engine.arrhythmia.small import small
 
 
@@ -51,26 +51,21 @@ def test_labelling_the_first_groups_gains_more_than_labelling_others(real_data: 
     assert table["gain"].is_monotonic_decreasing
     assert (group[table["example"]] == table["group"]).all()
 
+    points, patient = describe_for_groups(few.context), few.beats.patient[few.beats.strip]
+
     def right(chosen: np.ndarray) -> float:
-        given = {int(one): int(np.bincount(truth[group == one]).argmax()) for one in chosen}
-        return float(np.mean(propagate(p, group, given).argmax(axis=1) == truth))
+        said = np.full(len(group), -1)
+        for one in chosen:
+            said[group == one] = np.bincount(truth[group == one]).argmax()
+        nothing = np.full(len(group), -1)
+        words = said_of(points, group, nothing, nothing > 0, said)
+        return float(np.mean(pass_on(p, points, group, patient, words).argmax(axis=1) == truth))
 
     order = table["group"].to_numpy()
     assert right(order[:20]) > right(order[-20:]) + 0.01
     assert right(order[:20]) > np.mean(p.argmax(axis=1) == truth) + 0.01
     rest = rank_groups(group, p, few.beats.patient[few.beats.strip], {int(order[0]): 2})
     assert rest["group"].tolist() == order[1:].tolist()
-
-
-def test_a_label_speaks_for_the_group_and_not_beyond() -> None:
-    p = np.float32([[0.6, 0.1, 0.2, 0.1], [0.999998, 1e-6, 5e-7, 5e-7], [0.9, 0.02, 0.05, 0.03], [0.7, 0.1, 0.1, 0.1]])
-    group = np.array([0, 0, 0, 1])
-    out = propagate(p, group, {0: 2}, shown={0: 0})
-    assert out[0].tolist() == [0, 0, 1, 0]
-    assert out[1].argmax() == 0  # the model is all but certain of this one
-    assert out[2].argmax() == 2
-    assert out[3].tolist() == p[3].tolist()
-    assert np.allclose(out.sum(1), 1)
 
 
 def test_smoothing_keeps_the_mean_of_a_group_and_brings_its_members_together() -> None:
@@ -83,31 +78,15 @@ def test_smoothing_keeps_the_mean_of_a_group_and_brings_its_members_together() -
     assert np.allclose(smooth(p, group, 0.0), p)
 
 
-def test_known_beats_of_a_large_group_do_not_drown_the_rest() -> None:
-    group = np.array([0] * 1000 + [1] * 10)
-    known, weight = known_from_groups(group, {0: 0, 1: 2}, shown={1: 1003})
-    assert (known[:1000] == 0).all() and (known[1000:] == 2).all()
-    assert weight[:1000].sum() == pytest.approx(30)
-    assert weight[1003] == 1 and weight[1000] == pytest.approx(0.3)
-    known, _ = known_from_groups(group, {1: 1})
-    assert (known[:1000] == -999).all()
-
-
 def test_entropy_in_bits_and_no_beats() -> None:
     assert entropy(np.array([[0.25] * 4, [1, 0, 0, 0]])) == pytest.approx([2, 0], abs=1e-6)
     empty = np.zeros(0, dtype=np.int64)
     assert len(rank_groups(empty, np.zeros((0, 4), dtype=np.float32), empty)) == 0
 
 
-def test_one_ectopic_member_does_not_make_a_patients_ordinary_beats_ectopic() -> None:
-    n_like = np.array([0.96, 0.02, 0.01, 0.01], dtype=np.float32)
-    p = np.tile(n_like, (14, 1))
+def test_a_patients_ordinary_group_is_her_largest_if_it_is_taken_for_n() -> None:
+    p = np.tile(np.array([0.96, 0.02, 0.01, 0.01], dtype=np.float32), (14, 1))
     group = np.array([0] * 8 + [1] * 3 + [2] * 3)
     patient = np.array([0] * 11 + [1] * 3)
     p[11:] = np.array([0.1, 0.8, 0.05, 0.05])
-    ordinary = ordinary_groups(p, group, patient)
-    assert ordinary == {0}  # the second patient's only group is ectopic
-    out = propagate(p, group, {0: 1, 1: 1}, {0: 3, 1: 8}, ordinary)
-    assert np.flatnonzero(out.argmax(axis=1)[:11] == 1).tolist() == [3, 8, 9, 10]
-    # a reader who saw the whole group has her way
-    assert (propagate(p, group, {0: 1}, None, ordinary).argmax(axis=1)[:8] == 1).all()
+    assert ordinary_groups(p, group, patient) == {0}  # the second patient's only group is ectopic

@@ -1,0 +1,219 @@
+"""What a reader said of some of a patient's beats, passed on to those that resemble them (issue 4, item 6).
+
+Not the label is passed on but the correction: a Gaussian process over the patient's beats, with the model's own logits
+as its mean, is conditioned on what was said. Where the reader agrees with the model nothing moves; where she does not,
+beats of the same group, and beats that look and come alike, move with the one she spoke of, each from where the model
+had it. A beat labelled alone may also be a stray: part of its correction is its own. And what is ordinary for a patient
+holds its place unless it is spoken of. Other patients' beats are never touched.
+
+The mode of the process is found as in Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006),
+sections 3.3 and 3.5, after Williams and Barber (IEEE PAMI 20, 1998): it is a logistic regression on a root of the
+covariance, with the logits as offsets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Points = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+ALIKE = 30.0
+"""Variance of the correction that beats share which look and come alike."""
+
+REACH = 1.0
+"""Distance over which they share it; so far apart, beats differ clearly
+(:func:`ecg_engine.arrhythmia.groups.describe_for_groups`)."""
+
+TOGETHER = 3.0
+"""Variance of the correction that all beats of a group share."""
+
+LEAST = 1e-4
+"""Probability below which the model is not taken at its word: it is surer than right."""
+
+OWN = 30.0
+"""Variance of what is a lone beat's own in its correction. Without it one stray would turn hundreds."""
+
+SPEAKERS = 3
+"""Members that stand for beats labelled in one stroke, the most typical ones: others may be strays."""
+
+HOLDERS, ORDINARY = 6, 0.9
+"""Members that hold an ordinary group where the model has it, and their least probability of N."""
+
+MOST = 1000
+"""Beats of one patient at most that are conditioned on."""
+
+PART = 8192
+"""Beats of a patient at a time: she may have a day of them."""
+
+
+class Said(NamedTuple):
+    """Beats of which a reader has spoken, or which stand for what nobody doubts.
+
+    Attributes
+    ----------
+    beat : int64 (m,)
+    number : int64 (m,)
+        Class number.
+    for_group : bool (m,)
+        The word was about the whole group.
+    lone : bool (m,)
+        It was about this beat, which may be a stray.
+    """
+
+    beat: NDArray[np.int64]
+    number: NDArray[np.int64]
+    for_group: NDArray[np.bool_]
+    lone: NDArray[np.bool_]
+
+
+def said_of(
+    points: Points,
+    group: NDArray[np.int64],
+    alone: NDArray[np.int64],
+    for_group: NDArray[np.bool_],
+    in_one_stroke: NDArray[np.int64],
+) -> Said:
+    """The beats on which a reader's words rest.
+
+    Parameters
+    ----------
+    points : float32 (n, d)
+        From :func:`ecg_engine.arrhythmia.groups.describe_for_groups`.
+    group : int64 (n,)
+    alone : int64 (n,)
+        Class number of beats that she labelled one by one, negative elsewhere.
+    for_group : bool (n,)
+        Such beats by which she labelled their group, unseen otherwise.
+    in_one_stroke : int64 (n,)
+        Class number of beats that she labelled together with their look-alikes, negative elsewhere. It speaks for the
+        rest of a group if it is at least half of it.
+    """
+    one_by_one = np.flatnonzero(alone >= 0)
+    beats, numbers, whole = [one_by_one], [alone[one_by_one]], [for_group[one_by_one]]
+    together = np.flatnonzero((in_one_stroke >= 0) & (alone < 0))
+    size = np.bincount(group)
+    pairs = np.stack([group[together], in_one_stroke[together]], axis=1)
+    strokes, place, count = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
+    order = np.argsort(place.ravel(), kind="stable")
+    for (one, number), rows in zip(strokes.tolist(), np.split(together[order], np.cumsum(count)[:-1]), strict=False):
+        chosen = rows[_from_typical(points[rows])[:SPEAKERS]]
+        beats.append(chosen)
+        numbers.append(np.full(len(chosen), number))
+        whole.append(np.full(len(chosen), 2 * len(rows) >= size[one]))
+    about_groups = np.concatenate(whole)
+    return Said(np.concatenate(beats), np.concatenate(numbers), about_groups, ~about_groups)
+
+
+def with_ordinary(
+    said: Said,
+    points: Points,
+    group: NDArray[np.int64],
+    patient: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    ordinary: Collection[int],
+) -> Said:
+    """What a reader said, and some members of her patients' ordinary groups, from typical to not, as the N they are.
+
+    Parameters
+    ----------
+    said : Said
+    points, group, patient, probabilities : of all beats
+    ordinary : collection of group
+        From :func:`ecg_engine.arrhythmia.groups.ordinary_groups`; those are left out of which she spoke otherwise.
+    """
+    otherwise = set(group[said.beat[said.for_group & (said.number != 0)]].tolist())
+    spoken_of, holders = np.isin(patient, patient[said.beat]), [said.beat[:0]]
+    for one in sorted(set(ordinary) - otherwise):
+        rows = np.flatnonzero((group == one) & spoken_of & (probabilities[:, 0] > ORDINARY))
+        spread = np.linspace(0, len(rows) - 1, min(HOLDERS, len(rows))).astype(np.int64)
+        holders.append(rows[_from_typical(points[rows])[spread]])
+    more = np.setdiff1d(np.concatenate(holders), said.beat)
+    no = np.zeros(len(more), dtype=bool)
+    return Said(*(np.append(a, b) for a, b in zip(said, (more, np.zeros_like(more), no, no), strict=True)))
+
+
+def pass_on(
+    probabilities: NDArray[np.float32],
+    points: Points,
+    group: NDArray[np.int64],
+    patient: NDArray[np.int64],
+    said: Said,
+) -> NDArray[np.float32]:
+    """Probabilities after a reader has spoken of some beats.
+
+    Parameters
+    ----------
+    probabilities : float32 (n, K)
+    points : float32 (n, d)
+    group, patient : int64 (n,)
+        Of each beat.
+    said : Said
+
+    Returns
+    -------
+    float32 (n, K)
+        Those of patients of whom nothing was said are as they were.
+    """
+    out = probabilities.copy()
+    whose = patient[said.beat]
+    order = np.argsort(patient, kind="stable")
+    sorted_patients = patient[order]
+    for one in np.unique(whose).tolist():
+        first, last = np.searchsorted(sorted_patients, [one, one + 1])
+        rows, mine = order[first:last], np.flatnonzero(whose == one)
+        mine = mine[np.unique(np.linspace(0, len(mine) - 1, min(len(mine), MOST)).astype(np.int64))]
+        beat = said.beat[mine]
+        # a word about one beat is no word about its group
+        place = np.where(said.for_group[mine], group[beat], -1)
+        logits = np.log(np.maximum(probabilities[rows].astype(np.float64), LEAST))
+        offsets = np.log(np.maximum(probabilities[beat].astype(np.float64), LEAST))
+        among = _covariance(points[beat], place, points[beat], place) + np.diag(OWN * said.lone[mine])
+        pull = _conditioned(among, offsets, said.number[mine])
+        for start in range(0, len(rows), PART):
+            some = slice(start, start + PART)
+            moved = logits[some] + _covariance(points[rows[some]], group[rows[some]], points[beat], place) @ pull
+            out[rows[some]] = np.exp(_log_softmax(moved))
+    return out
+
+
+def _from_typical(points: Points) -> NDArray[np.int64]:
+    far = np.linalg.norm(points - points.mean(axis=0), axis=1) if len(points) else np.zeros(0)
+    return np.argsort(far, kind="stable")
+
+
+def _covariance(a: Points, group_a: NDArray[np.int64], b: Points, group_b: NDArray[np.int64]) -> Doubles:
+    """Of the correction at beats ``a`` and ``b``; (len(a), len(b)). Nothing is together with a group below 0."""
+    from scipy.spatial.distance import cdist
+
+    alike = ALIKE * np.exp(-cdist(a, b, "sqeuclidean") / REACH**2)
+    return np.asarray(alike + TOGETHER * ((group_a[:, None] == group_b) & (group_b >= 0)))
+
+
+def _conditioned(covariance: Doubles, offsets: Doubles, number: NDArray[np.int64]) -> Doubles:
+    """By what each spoken-of beat pulls on each class at the mode: what was said, less what is then thought; (m, K)."""
+    from scipy.linalg import cholesky
+    from scipy.optimize import minimize
+
+    m, classes = offsets.shape
+    root = cholesky(covariance + 1e-6 * np.eye(m), lower=True)
+    said = np.eye(classes)[number]
+
+    def loss(flat: Doubles) -> tuple[float, Doubles]:
+        w = flat.reshape(m, classes)
+        log_p = _log_softmax(offsets + root @ w)
+        value = 0.5 * (w**2).sum() - (said * log_p).sum()
+        return float(value), (w - root.T @ (said - np.exp(log_p))).ravel()
+
+    found = minimize(loss, np.zeros(m * classes), jac=True, method="L-BFGS-B", options={"maxiter": 500, "gtol": 1e-4})
+    return np.asarray(said - np.exp(_log_softmax(offsets + root @ found.x.reshape(m, classes))))
+
+
+def _log_softmax(logits: Doubles) -> Doubles:
+    from scipy.special import log_softmax
+
+    return np.asarray(log_softmax(logits, axis=1))
