@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from bench.common import DS1, lap, table
 from bench.folds import FOLDS, find, folds_of, kept
 from bench.strict import Read, Score
-from ecg_engine.arrhythmia.classify import after_words, decide, study_of
+from ecg_engine.arrhythmia.classify import Words, after_words, decide, study_of
 from ecg_engine.arrhythmia.findings import LEAST_CONFIDENCE, OSCILLATION_SHOWN
 from ecg_engine.arrhythmia.groups import find_groups, ordinary_groups, rank_groups, smooth
 from ecg_engine.arrhythmia.hybrid_fit import HybridConfig
@@ -78,12 +78,13 @@ def main() -> None:
         drawn = labelled(study, smoothed, group, score, count)
         rows.append(
             score.row(
-                f"… + {count} groups labelled", *(read(study, smoothed, group, found.noisy, *one) for one in drawn)
+                f"… + {count} groups labelled", *(read(study, smoothed, group, found.noisy, one) for one in drawn)
             )
         )
         if count == BY_THEMSELVES:
-            beats = [known_beats(len(group), *one) for one in drawn]
-            by_themselves = (read(study, smoothed, group, found.noisy, known=one) for one in beats)
+            by_themselves = (
+                read(study, smoothed, group, found.noisy, one_by_one(len(group), words)) for words in drawn
+            )
             rows.append(score.row(f"… + {count} of their beats labelled, each for itself", *by_themselves))
     table(
         f"Patients not trained on ({FOLDS} folds of DS1, {len(strips):,} strips, strictly scored; 95 % over patients)",
@@ -135,12 +136,10 @@ def read(
     p: NDArray[np.float32],
     group: NDArray[np.int64],
     noisy: NDArray[np.bool_],
-    said: dict[int, int] | None = None,
-    shown: dict[int, int] | None = None,
-    known: NDArray[np.int64] | None = None,
+    words: Words | None = None,
 ) -> Read:
     """The end of a prediction; a strip's finding is given however doubtful it is."""
-    found = decide(_Plain, study, p, group, said, shown, noisy, 0.0, known=known)  # type: ignore[arg-type]
+    found = decide(_Plain, study, p, group, words, noisy, least_confidence=0.0)  # type: ignore[arg-type]
     beats, finding = found.beats, found.strips["strip_finding"].to_numpy()
     return Read(study.beats.strip, study.beats.r_sec, beats["aami"].to_numpy(dtype=object), finding)
 
@@ -177,9 +176,7 @@ def held_back(
     return [(name, f"{which.sum():,}", f"{100 * right[which].mean():.1f}") for name, which in parts.items()]
 
 
-def labelled(
-    study: Study, p: NDArray[np.float32], group: NDArray[np.int64], score: Score, count: int
-) -> list[tuple[dict[int, int], dict[int, int]]]:
+def labelled(study: Study, p: NDArray[np.float32], group: NDArray[np.int64], score: Score, count: int) -> list[Words]:
     """Several draws of what a reader says of the ``count`` groups that pay most: labels, and the members shown."""
     truth = score.truth_of(study.beats.strip, study.beats.r_sec)
     # where the strip swings without QRS complexes there is nothing to label
@@ -194,16 +191,16 @@ def labelled(
             if truth[member] in SYMBOLS:
                 said[one] = int(LABEL_OF[SYMBOLS.index(truth[member])])
                 shown[one] = member
-        draws.append((said, shown))
+        draws.append(Words(said, shown))
     return draws
 
 
-def known_beats(count: int, said: dict[int, int], shown: dict[int, int]) -> NDArray[np.int64]:
+def one_by_one(count: int, words: Words) -> Words:
     """The members that were shown, labelled each for itself."""
     known = np.full(count, UNLABELLED)
-    for one, member in shown.items():
-        known[member] = said[one]
-    return known
+    for one, member in words.shown.items():
+        known[member] = words.labelled[one]
+    return Words(known=known)
 
 
 def one_label(study: Study, p: NDArray[np.float32], group: NDArray[np.int64], score: Score) -> list[tuple[object, ...]]:
@@ -213,12 +210,13 @@ def one_label(study: Study, p: NDArray[np.float32], group: NDArray[np.int64], sc
     patient, rng = study.beats.patient[study.beats.strip], np.random.default_rng(0)
     usual = np.isin(group, list(ordinary_groups(p, group, patient))) & (truth == "N") & (said == "N")
     ventricular = (truth == "V") & (said == "V")
-    misread = np.isin(truth, ["S", "V"]) & (said != truth)
+    misread = np.isin(truth, ["N", "S", "V"]) & (said != truth)
     cases: list[tuple[str, NDArray[np.bool_], str | None]] = [
         ("an ordinary beat labelled as S", usual, "S"),
         ("an ordinary beat labelled as V", usual, "V"),
         ("a beat taken for V, and it is, labelled as N", ventricular, "N"),
-        ("a misread S or V labelled as what it is", misread, None),
+        ("a misread S or V labelled as what it is", misread & (truth != "N"), None),
+        ("a misread N labelled as what it is", misread & (truth == "N"), None),
     ]
     rows: list[tuple[object, ...]] = []
     for name, asked, label in cases:
@@ -228,7 +226,7 @@ def one_label(study: Study, p: NDArray[np.float32], group: NDArray[np.int64], sc
             for beat in rng.choice(mine, min(LABELS_EACH, len(mine)), replace=False).tolist():
                 known = np.full(len(group), UNLABELLED)
                 known[beat] = LABEL_OF[SYMBOLS.index(label or truth[beat])]
-                out, _ = after_words(_Plain, study, p, group, known=known)  # type: ignore[arg-type]
+                out, _ = after_words(_Plain, study, p, group, Words(known=known))  # type: ignore[arg-type]
                 now = np.array(SYMBOLS, dtype=object)[out.argmax(axis=1)]
                 now[beat] = said[beat]
                 turned.append(int((now != said).sum()))

@@ -161,7 +161,7 @@ def whole_strips(
     noises: NoiseRecords,
     judged: Callable[[Waves, NDArray[np.int64]], Judged],
 ) -> None:
-    lines, near_zero = [], []
+    lines, by_beat = [], []
     for kind in ("muscle", "motion", "hiss"):
         for decibel in (18, 12, 6, 0, -6):
             mixed = mixed_strips(truth, rows, kind, decibel, noises)
@@ -169,8 +169,7 @@ def whole_strips(
             local = local_level(mixed, seen, truth.fs)
             noisy = seen.flags & NOISY > 0
             patient = truth.patient[rows][seen.strip]
-            if kind == "muscle":
-                near_zero.append((noisy, local, patient, seen.aami))
+            by_beat.append((noisy, local, patient, np.full(len(noisy), kind)))
             lines.append(
                 [
                     f"{kind}, {decibel} dB",
@@ -180,12 +179,19 @@ def whole_strips(
                 ]
             )
     table("Noise in whole strips", ["", "beats marked, %", "V and S marked, %", "strips flagged, %"], lines)
-    noisy, local, patient, _ = (np.concatenate(arrays) for arrays in zip(*near_zero, strict=True))
+    noisy, local, patient, kinds = (np.concatenate(arrays) for arrays in zip(*by_beat, strict=True))
     lines = []
     for low, high in ((-60, 0), (0, 3), (3, 6), (6, 9), (9, 12), (12, 15), (15, 18), (18, 24), (24, 60)):
-        mine = (local > low) & (local <= high)
-        lines.append([f"{low} to {high} dB", str(mine.sum()), interval(noisy[mine], patient[mine])])
-    table("Muscle noise in whole strips, by its level around the beat itself", ["", "beats", "marked, %"], lines)
+        level = (local > low) & (local <= high)
+        muscle, motion = (level & (kinds == kind) for kind in ("muscle", "motion"))
+        cells = [
+            f(one)
+            for one in (muscle, motion)
+            for f in (lambda m: str(m.sum()), lambda m: interval(noisy[m], patient[m]))
+        ]
+        lines.append([f"{low} to {high} dB", *cells])
+    header = ["", "beats, muscle", "marked, %", "beats, motion", "marked, %"]
+    table("Noise in whole strips, by its level around the beat itself", header, lines)
     lines = []
     rng = np.random.default_rng(6)
     for name, record in (("ma", noises.muscle), ("bw", noises.baseline)):

@@ -7,6 +7,7 @@ beats, and through what a reader has said about a group.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -50,6 +51,26 @@ class Classified(NamedTuple):
     strips: pd.DataFrame
 
 
+class Words(NamedTuple):
+    """What a reader has said.
+
+    Attributes
+    ----------
+    labelled : mapping of group to label id
+    shown : mapping of group to beat
+        The member that she saw, where she saw no other.
+    known : int64 (n,) or None
+        Label id of beats that she labelled, -999 elsewhere.
+    weight : float32 (n,) or None
+        Below 1 for beats that she labelled together with their look-alikes.
+    """
+
+    labelled: Mapping[int, int] = MappingProxyType({})
+    shown: Mapping[int, int] = MappingProxyType({})
+    known: NDArray[np.int64] | None = None
+    weight: NDArray[np.float32] | None = None
+
+
 def study_of(strips: Strips, peaks: list[NDArray[np.int64]]) -> Study:
     """Strips as read, with the R-peaks of each, as a study with the strips' labels.
 
@@ -74,10 +95,7 @@ def classify(
     study: Study,
     *,
     group: NDArray[np.int64] | None = None,
-    labelled: Mapping[int, int] | None = None,
-    shown: Mapping[int, int] | None = None,
-    known: NDArray[np.int64] | None = None,
-    weight: NDArray[np.float32] | None = None,
+    words: Words | None = None,
     noisy: NDArray[np.bool_] | None = None,
     least_confidence: float = LEAST_CONFIDENCE,
 ) -> Classified:
@@ -90,14 +108,8 @@ def classify(
         Its labels are not looked at.
     group : int64 (n,), optional
         From :func:`ecg_engine.arrhythmia.groups.find_groups`; found if not given.
-    labelled : mapping of group to label id, optional
-        What a reader said about groups.
-    shown : mapping of group to beat, optional
-        The member that she saw, where she saw no other.
-    known : int64 (n,), optional
-        Label id of beats that she labelled, -999 elsewhere. (Those of the study are not looked at either.)
-    weight : float32 (n,), optional
-        Below 1 for beats that she labelled together with their look-alikes.
+    words : Words, optional
+        What a reader said. What the study itself knows of its beats is not looked at.
     noisy : bool (s,), optional
         Strips that cannot be read.
     least_confidence : float
@@ -109,7 +121,7 @@ def classify(
     if group is None:
         group = find_groups(study.beats, study.context)
     p = smooth(model.probabilities(study.examples), group)
-    return decide(model, study, p, group, labelled, shown, noisy, least_confidence, known=known, weight=weight)
+    return decide(model, study, p, group, words, noisy, least_confidence)
 
 
 def _readable(symbols: NDArray[np.float32], noise: NDArray[np.bool_] | None) -> NDArray[np.float32]:
@@ -120,25 +132,12 @@ def _readable(symbols: NDArray[np.float32], noise: NDArray[np.bool_] | None) -> 
 
 
 def after_words(
-    model: BeatModel,
-    study: Study,
-    probabilities: NDArray[np.float32],
-    group: NDArray[np.int64],
-    labelled: Mapping[int, int] | None = None,
-    shown: Mapping[int, int] | None = None,
-    known: NDArray[np.int64] | None = None,
-    weight: NDArray[np.float32] | None = None,
+    model: BeatModel, study: Study, probabilities: NDArray[np.float32], group: NDArray[np.int64], words: Words
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Probabilities after what a reader said (see :func:`classify`), and the beats that she spoke of.
-
-    Returns
-    -------
-    probabilities : float32 (n, K)
-    spoken_of : bool (n,)
-    """
+    """Probabilities after what a reader said, float32 (n, K), and the beats that she spoke of, bool (n,)."""
+    labelled, shown, known, weight = words
     if not labelled and (known is None or not (known != UNLABELLED).any()):
         return probabilities, np.zeros(len(group), dtype=bool)
-    labelled, shown = labelled or {}, shown or {}
     numbers = np.full(len(group), -1) if known is None else class_numbers(known, model.labels)
     by_one = np.ones(len(group), dtype=bool) if weight is None else weight >= 1
     alone, in_one_stroke = np.where(by_one, numbers, -1), np.where(by_one, -1, numbers)
@@ -171,16 +170,12 @@ def decide(
     study: Study,
     probabilities: NDArray[np.float32],
     group: NDArray[np.int64],
-    labelled: Mapping[int, int] | None = None,
-    shown: Mapping[int, int] | None = None,
+    words: Words | None = None,
     noisy: NDArray[np.bool_] | None = None,
     least_confidence: float = LEAST_CONFIDENCE,
-    *,
-    known: NDArray[np.int64] | None = None,
-    weight: NDArray[np.float32] | None = None,
 ) -> Classified:
     """The end of :func:`classify`, from probabilities that are there already; a new label costs only this."""
-    probabilities, settled = after_words(model, study, probabilities, group, labelled, shown, known, weight)
+    probabilities, settled = after_words(model, study, probabilities, group, words or Words())
     probabilities = with_fusion(probabilities, study.beats, study.references, study.context, group, settled)
     acts_as = np.array(model.acts_as)
     symbols = np.stack([probabilities[:, acts_as == k].sum(axis=1) for k in range(len(SYMBOLS))], axis=1)

@@ -23,8 +23,9 @@ MOMENT_FEATURES = ("unrest", "path", "jolt")
 """Of any moment, as logs: the 8-45 Hz level between QRS complexes; the path that the trace travels; the largest swing
 between QRS complexes."""
 
-BEAT_FEATURES = (*MOMENT_FEATURES, "unlike", "doubt")
-"""And of beats: how unlike every other beat of the strip, and how unsure the R-peak finder is."""
+BEAT_FEATURES = ("unrest", "path", "rest", "unlike", "doubt")
+"""Of beats: level and path likewise; the range of the trace where the heart rests, between T wave and QRS complex, for
+an ectopic beat's own T wave swings; how unlike every other beat of the strip; how unsure the R-peak finder is."""
 
 STRIP_FEATURES = (*MOMENT_FEATURES, *(f"{name}_worst" for name in MOMENT_FEATURES), "unlike", "unlike_worst", "doubt")
 """Of a strip: median and 80th percentile over its moments; median and 80th percentile over its beats; total doubt."""
@@ -32,6 +33,10 @@ STRIP_FEATURES = (*MOMENT_FEATURES, *(f"{name}_worst" for name in MOMENT_FEATURE
 TICK_SEC = 0.25
 _NEAR_SEC, _QRS_SEC, _HEIGHT_SEC = 0.45, 0.13, 0.06
 _BEFORE_SEC, _AFTER_SEC, _MOST_SHIFT = 0.16, 0.24, 4
+_REST_BEGINS_SEC, _REST_ENDS_SEC, _REST_NEAR_SEC, _LEAST_REST_SEC = 0.40, 0.14, 0.55, 0.08
+"""Rest after one R-peak and before the next, looked for so near to a beat, and so much of it at least."""
+_USUAL_REST = 0.17
+"""Range at rest, as a share of the QRS height, of a beat that comes too fast to have any."""
 _WORST = 80
 _UNKNOWN_UNLIKE = float(np.log(0.23))
 """Of a lone beat: as of one that correlates with another by .8."""
@@ -107,8 +112,8 @@ def noise_features(
     running = moments(traces, row, at)
     ticks = tick_places(traces)
     of_ticks = np.stack([one[:, ticks] for one in running], axis=2)
-    of_beats = np.stack([one[row, at] for one in running], axis=1)
-    unlike = unlikeness(traces, row, at)
+    unrest, path, _ = (one[row, at] for one in running)
+    rest, unlike = range_at_rest(traces, row, at), unlikeness(traces, row, at)
     if probability is None:
         unsure = np.full(len(row), _USUAL_UNSURE, dtype=np.float32)
     else:
@@ -125,7 +130,7 @@ def noise_features(
     )
     height = np.maximum(traces.height, 1e-12)
     return NoiseFeatures(
-        np.concatenate([of_beats, unlike[:, None], unsure[:, None]], axis=1).astype(np.float32),
+        np.stack([unrest, path, rest, unlike, unsure], axis=1).astype(np.float32),
         strip.astype(np.float32),
         drift_range(traces)[row, at],
         np.asarray(traces.drift.std(axis=1) / height, dtype=np.float32),
@@ -222,6 +227,26 @@ def moments(traces: NoiseTraces, peak_row: NDArray[np.int64], peak_at: NDArray[n
         np.log(path * rate / height + 0.5),
         np.log(jolt / height + 0.03),
     ]
+
+
+def range_at_rest(traces: NoiseTraces, peak_row: NDArray[np.int64], peak_at: NDArray[np.int64]) -> Floats:
+    """How far the trace moves where the heart rests around each beat: log of its share of the height, float32 (b,)."""
+    count, length = traces.body.shape
+    rate = traces.rate
+    steps = np.zeros((count, length + 1), dtype=np.int32)
+    np.add.at(steps, (peak_row, np.clip(peak_at - round(_REST_ENDS_SEC * rate), 0, length)), 1)
+    np.add.at(steps, (peak_row, np.clip(peak_at + round(_REST_BEGINS_SEC * rate), 0, length)), -1)
+    resting = np.cumsum(steps[:, :length], axis=1) == 0
+    reach = round(_REST_NEAR_SEC * rate)
+    near = 2 * reach + 1
+    high = maximum_filter1d(np.where(resting, traces.body, -np.inf), near, axis=1, mode="nearest")[peak_row, peak_at]
+    low = minimum_filter1d(np.where(resting, traces.body, np.inf), near, axis=1, mode="nearest")[peak_row, peak_at]
+    so_far = np.concatenate([np.zeros((count, 1), dtype=np.int64), np.cumsum(resting, axis=1)], axis=1)
+    last, first = np.minimum(peak_at + reach + 1, length), np.maximum(peak_at - reach, 0)
+    enough = so_far[peak_row, last] - so_far[peak_row, first] >= _LEAST_REST_SEC * rate
+    moved = np.where(enough, high, 0) - np.where(enough, low, 0)
+    height = np.maximum(traces.height, 1e-12)[peak_row]
+    return np.log(np.where(enough, moved / height, _USUAL_REST) + 0.03).astype(np.float32)
 
 
 def drift_range(traces: NoiseTraces) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecg_engine.arrhythmia.classify import Classified, decide
+from ecg_engine.arrhythmia.classify import Classified, Words, decide
 from ecg_engine.arrhythmia.groups import smooth
 from ecg_engine.arrhythmia.model import ArrhythmiaModel
 from ecg_engine.arrhythmia.runs import SYMBOLS
@@ -65,7 +65,7 @@ def read_run(model: ArrhythmiaModel, run: Run, said: RunPart | None = None, prog
     seen = model.beats.look(study.examples)
     p = smooth(seen.classes, group)
     noisy = None if run.strip_quality is None else run.strip_quality["noisy"].to_numpy() != 0
-    found = decide(model.beats, study, p, group, noisy=noisy, known=study.known, weight=study.weight)
+    found = decide(model.beats, study, p, group, Words(known=study.known, weight=study.weight), noisy)
     progress("looking for patterns that are not known", 0.9)
     strips = found.strips[["strip_finding", "strip_finding_name", "findings", "finding_confidence"]].copy()
     strips["unknown_score"], strips["known_share"] = np.nan, np.nan

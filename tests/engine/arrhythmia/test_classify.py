@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ecg_engine.arrhythmia.beat_classes import BeatModel, FitConfig
-from ecg_engine.arrhythmia.classify import Classified, classify, decide, study_of
+from ecg_engine.arrhythmia.classify import Classified, Words, classify, decide, study_of
 from ecg_engine.arrhythmia.findings import FLUTTER_SHOWN
 from ecg_engine.arrhythmia.groups import ordinary_groups, rank_groups, smooth
 from ecg_engine.arrhythmia.learning import LearnConfig, Study, learn
@@ -83,7 +83,7 @@ def test_a_label_of_a_group_changes_its_beats_and_the_findings_of_its_strips(
     given = 2 if large["guess"] != 2 else 0
     group, shown = int(large["group"]), int(large["example"])
     p = smooth(model.probabilities(unseen.examples), classified.group)
-    again = decide(model, unseen, p, classified.group, {group: given}, {group: shown}, least_confidence=0.0)
+    again = decide(model, unseen, p, classified.group, Words({group: given}, {group: shown}), least_confidence=0.0)
     inside = classified.group == group
     assert again.beats["pred_label"][shown] == given
     assert np.mean(again.beats["pred_label"][inside] == given) > 0.5
@@ -116,11 +116,11 @@ def test_one_ectopic_beat_does_not_make_a_patients_ordinary_beats_ectopic(
     ordinary = sorted(ordinary_groups(p, group, unseen.beats.patient[unseen.beats.strip]))[0]
     inside = np.flatnonzero(group == ordinary)
     seen = int(inside[p[inside, 0].argmax()])
-    stray = decide(model, unseen, p, group, {ordinary: 2}, {ordinary: seen}).beats["aami"].to_numpy()
+    stray = decide(model, unseen, p, group, Words({ordinary: 2}, {ordinary: seen})).beats["aami"].to_numpy()
     assert stray[seen] == "V"
     assert np.mean(stray[inside] == "V") < 0.2
     # a reader who saw the whole group has her way
-    whole = decide(model, unseen, p, group, {ordinary: 2}).beats["aami"].to_numpy()
+    whole = decide(model, unseen, p, group, Words({ordinary: 2})).beats["aami"].to_numpy()
     assert np.mean(whole[inside] == "V") > 0.95
 
 
@@ -133,7 +133,7 @@ def test_beats_labelled_one_by_one_are_certain_and_pass_on_what_the_model_had_wr
     picked = np.random.default_rng(0).choice(np.flatnonzero(truth < 4), 80, replace=False)
     known = np.full(len(p), -999)
     known[picked] = np.array([0, 1, 2, 9])[truth[picked]]
-    told = decide(model, unseen, p, group, known=known)
+    told = decide(model, unseen, p, group, Words(known=known))
     assert np.array_equal(told.beats["pred_label"].to_numpy()[picked], known[picked])
     rest = np.setdiff1d(np.flatnonzero(truth < 4), picked)
 
@@ -143,4 +143,4 @@ def test_beats_labelled_one_by_one_are_certain_and_pass_on_what_the_model_had_wr
     assert errors(told) < errors(classified)
     # labels that are no class of beats (noise) change nothing
     noise = np.where(known == -999, -999, -1)
-    assert np.array_equal(decide(model, unseen, p, group, known=noise).probabilities, classified.probabilities)
+    assert np.array_equal(decide(model, unseen, p, group, Words(known=noise)).probabilities, classified.probabilities)

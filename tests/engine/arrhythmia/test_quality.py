@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ecg_engine.arrhythmia.augmentation import NoiseRecords
+from ecg_engine.arrhythmia.noise_features import noise_traces, places, range_at_rest
 from ecg_engine.arrhythmia.noise_mixing import KINDS, band_limited, mix, noise_of
 from ecg_engine.arrhythmia.quality import (
     BASELINE,
@@ -337,3 +338,32 @@ def test_every_kind_of_noise() -> None:
     narrow = band_limited(noise_of("hiss", 2500, FS, records, rng).astype(np.float32) * 100, FS, 0.5, 30.0)
     spectrum = np.abs(np.fft.rfft(narrow)) ** 2
     assert spectrum[600:].sum() < 0.02 * spectrum.sum()
+
+
+def at_rest(wave: NDArray[np.float32], peaks: NDArray[np.int64], fs: float = FS) -> NDArray[np.float32]:
+    traces = noise_traces(wave[None], fs, [peaks])
+    return range_at_rest(traces, *places(traces, fs, [peaks]))
+
+
+def test_an_ectopic_beats_own_waves_are_no_unrest_and_a_jolt_between_beats_is() -> None:
+    plain, peaks = drawn(3)
+    with_ectopic, same = drawn(3, ectopic=(5,))
+    assert np.array_equal(peaks, same)
+    calm, ectopic = at_rest(plain, peaks), at_rest(with_ectopic, peaks)
+    assert ectopic[5] < calm[5] + 0.7  # it is three times as high, and so is its T wave
+    jolted = plain.copy()
+    at = int(peaks[5]) + round(0.5 * FS)  # after the T wave, before the next P wave
+    jolted[at : at + 20] += 120 * np.hanning(20).astype(np.float32)
+    after = at_rest(jolted, peaks)
+    assert (after[5:7] > calm[5:7] + 0.7).all()
+    assert np.allclose(np.delete(after, [5, 6]), np.delete(calm, [5, 6]), atol=0.1)
+
+
+def test_range_at_rest_depends_on_no_gain_polarity_offset_or_rate_and_is_usual_where_there_is_no_rest() -> None:
+    wave, peaks = drawn(4)
+    here = at_rest(wave, peaks)
+    assert np.allclose(at_rest(-0.01 * wave + 7, peaks), here, atol=1e-3)
+    faster, again = drawn(4, fs=2 * FS)
+    assert np.allclose(at_rest(faster, again, 2 * FS), here, atol=0.35)
+    every_third = np.arange(50, 2400, 100)  # 0.4 s apart
+    assert np.allclose(at_rest(wave, every_third)[1:-1], np.log(0.2), atol=1e-6)
