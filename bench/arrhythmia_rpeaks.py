@@ -22,7 +22,7 @@ from bench.kept import once
 from ecg_engine.arrhythmia.augmentation import add_noise, beat_rms, piece_of
 from ecg_engine.arrhythmia.rpeak_data import mitdb_strips, nstdb_noise
 from ecg_engine.arrhythmia.rpeak_training import fit_model, training_blocks
-from ecg_engine.arrhythmia.rpeaks import RPeakModel, find_rpeaks_of_block, load_model, save_model
+from ecg_engine.arrhythmia.rpeaks import WEIGHTS, RPeakModel, find_rpeaks_of_block, load_model, save_model
 from ecg_engine.arrhythmia.training_script import NOISE_SHARE
 from ecg_engine.conditioning import bandpass, zscore
 from ecg_engine.evaluation import auroc, match_beats
@@ -125,7 +125,7 @@ def read_truth() -> Truth:
 
 def grouped_finders(folds: Sequence[NDArray[np.int64]]) -> list[RPeakModel]:
     """A finder for each fold, trained on the patients of the others, and kept."""
-    return once(folds, "rpeaks", partial(grouped_models, folds), save_model, load_model)
+    return once(folds, "rpeaks", partial(grouped_models, folds), save_model, load_model, WEIGHTS)
 
 
 def grouped_models(folds: Sequence[NDArray[np.int64]]) -> list[RPeakModel]:

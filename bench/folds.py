@@ -76,7 +76,7 @@ def _found_by(
 
 
 def kept(strips: Strips, fold: NDArray[np.int64]) -> Path:
-    """Folder of what was worked out for these folds."""
+    """Folder of what was worked out for these folds without any weights of the arrhythmia profile."""
     return folder_of(_groups(strips, fold))
 
 
@@ -86,4 +86,4 @@ def _groups(strips: Strips, fold: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 
 def _judges(groups: list[NDArray[np.int64]]) -> list[quality.QualityModel]:
     models = partial(bench_quality.grouped_models, groups)
-    return once(groups, "quality", models, quality.save_model, quality.load_model)
+    return once(groups, "quality", models, quality.save_model, quality.load_model, rpeaks.WEIGHTS, quality.WEIGHTS)

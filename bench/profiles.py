@@ -239,7 +239,7 @@ def one_label(study: Study, p: NDArray[np.float32], group: NDArray[np.int64], sc
 
 
 def reference(strips: Strips, fold: NDArray[np.int64]) -> Read:
-    """The reference profile, each fold by a net that was trained without it; kept beside the weights of the folds."""
+    """The reference profile, each fold by a net that was trained without it; kept as those of the folds are."""
     folder = kept(strips, fold)
     files = [(folder / f"reference_beats_{one}.csv", folder / f"reference_strips_{one}.csv") for one in range(FOLDS)]
     if not all(file.exists() for pair in files for file in pair):
