@@ -23,7 +23,7 @@ from bench.folds import FOLDS, find, folds_of, kept
 from bench.strict import Read, Score
 from ecg_engine.arrhythmia.classify import Words, after_words, decide, study_of
 from ecg_engine.arrhythmia.findings import LEAST_CONFIDENCE, OSCILLATION_SHOWN
-from ecg_engine.arrhythmia.groups import find_groups, ordinary_groups, rank_groups, smooth
+from ecg_engine.arrhythmia.groups import find_groups, plain_groups, rank_groups, smooth
 from ecg_engine.arrhythmia.hybrid_fit import HybridConfig
 from ecg_engine.arrhythmia.learning import LearnConfig, Study, learn
 from ecg_engine.arrhythmia.references import patient_numbers
@@ -208,7 +208,11 @@ def one_label(study: Study, p: NDArray[np.float32], group: NDArray[np.int64], sc
     truth = score.truth_of(study.beats.strip, study.beats.r_sec)
     said = np.array(SYMBOLS, dtype=object)[p.argmax(axis=1)]
     patient, rng = study.beats.patient[study.beats.strip], np.random.default_rng(0)
-    usual = np.isin(group, list(ordinary_groups(p, group, patient))) & (truth == "N") & (said == "N")
+    usual = (
+        np.isin(group, [one for one, number in plain_groups(p, group, patient).items() if number == 0])
+        & (truth == "N")
+        & (said == "N")
+    )
     ventricular = (truth == "V") & (said == "V")
     misread = np.isin(truth, ["N", "S", "V"]) & (said != truth)
     cases: list[tuple[str, NDArray[np.bool_], str | None]] = [

@@ -19,10 +19,10 @@ from ecg_engine.arrhythmia.fibrillation import af_among_classified
 from ecg_engine.arrhythmia.findings import LEAST_CONFIDENCE, OSCILLATION_SHOWN, findings_of
 from ecg_engine.arrhythmia.flutter import flutter_probability
 from ecg_engine.arrhythmia.fusion import with_fusion
-from ecg_engine.arrhythmia.groups import describe_for_groups, find_groups, ordinary_groups, smooth
+from ecg_engine.arrhythmia.groups import describe_for_groups, find_groups, plain_groups, smooth
 from ecg_engine.arrhythmia.learning import Study
 from ecg_engine.arrhythmia.oscillation import oscillation_probability
-from ecg_engine.arrhythmia.propagation import pass_on, said_of, with_ordinary
+from ecg_engine.arrhythmia.propagation import pass_on, said_of, with_plain
 from ecg_engine.arrhythmia.references import cut_beats
 from ecg_engine.arrhythmia.runs import SYMBOLS
 from ecg_engine.labels import UNLABELLED
@@ -143,7 +143,7 @@ def after_words(
     alone, in_one_stroke = np.where(by_one, numbers, -1), np.where(by_one, -1, numbers)
     for_group = np.zeros(len(group), dtype=bool)
     patient = study.beats.patient[study.beats.strip]
-    ordinary = ordinary_groups(probabilities, group, patient)
+    plain = plain_groups(probabilities, group, patient)
     given = class_numbers(np.array(list(labelled.values()), dtype=np.int64), model.labels).tolist()
     for one, number in zip(labelled, given, strict=True):
         if number < 0:
@@ -153,12 +153,12 @@ def after_words(
             continue
         alone[shown[one]] = number
         # an ectopic beat among a patient's ordinary ones, the only one that was seen, is a stray there
-        for_group[shown[one]] = not (number and one in ordinary)
+        for_group[shown[one]] = not (number and plain.get(one) == 0)
     points = describe_for_groups(study.context)
     said = said_of(points, group, alone, for_group, in_one_stroke)
     if not len(said.beat):
         return probabilities, alone >= 0
-    said = with_ordinary(said, points, group, patient, probabilities, ordinary)
+    said = with_plain(said, points, group, patient, probabilities, plain)
     out = pass_on(probabilities, points, group, patient, said)
     sure = np.flatnonzero(alone >= 0)
     out[sure] = np.eye(out.shape[1], dtype=np.float32)[alone[sure]]

@@ -25,6 +25,9 @@ JOIN = 0.4
 """Mean distance up to which clusters are joined; two ordinary beats lie some 0.2 apart, a narrow and a wide one 1 or
 more."""
 
+PLAIN_SIZE, PLAIN = 30, 0.9
+"""Beats, and mean probability of one kind of ectopic beat, from which a group of them is plain."""
+
 _TIMING = (("pre_over_usual", 2.0), ("post_over_usual", 0.7), ("pre_over_patient", 0.8))
 
 
@@ -161,10 +164,10 @@ def smooth(probabilities: NDArray[np.float32], group: NDArray[np.int64], share: 
     return ((1 - share) * probabilities + share * mean).astype(np.float32)
 
 
-def ordinary_groups(
+def plain_groups(
     probabilities: NDArray[np.float32], group: NDArray[np.int64], patient: NDArray[np.int64]
-) -> set[int]:
-    """Each patient's largest group, where the model takes it for N on the whole: what is ordinary for her.
+) -> dict[int, int]:
+    """What is plain of each patient: her ordinary beats, and large groups of one kind of ectopic ones.
 
     Parameters
     ----------
@@ -172,11 +175,19 @@ def ordinary_groups(
     group : int64 (n,)
     patient : int64 (n,)
         Number of each beat's patient.
+
+    Returns
+    -------
+    mapping of group to class number
+        0 for each patient's largest group, where the model takes it for N on the whole.
     """
     count = int(group.max(initial=-1)) + 1
     size, whose = np.bincount(group, minlength=count), np.zeros(count, dtype=np.int64)
     whose[group] = patient
-    mean = np.stack([np.bincount(group, probabilities[:, k], count) for k in range(probabilities.shape[1])], axis=1)
+    total = np.stack([np.bincount(group, probabilities[:, k], count) for k in range(probabilities.shape[1])], axis=1)
+    mean = total / np.maximum(size, 1)[:, None]
     by_size = np.lexsort((-np.arange(count), size))
     largest = dict(zip(whose[by_size].tolist(), by_size.tolist(), strict=True))  # the last one written wins
-    return {one for one in largest.values() if size[one] and mean[one].argmax() == 0}
+    ordinary = {one: 0 for one in largest.values() if size[one] and mean[one].argmax() == 0}
+    ectopic = np.flatnonzero((size >= PLAIN_SIZE) & (mean[:, 1:].max(axis=1, initial=0) > PLAIN))
+    return ordinary | {one: int(mean[one].argmax()) for one in ectopic.tolist()}

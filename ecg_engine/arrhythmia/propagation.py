@@ -3,7 +3,7 @@
 Not the label is passed on but the correction: a Gaussian process over the patient's beats, with the model's own logits
 as its mean, is conditioned on what was said. Where the reader agrees with the model nothing moves; where she does not,
 beats of the same group, and beats that look and come alike, move with the one she spoke of, each from where the model
-had it. A beat labelled alone may also be a stray: part of its correction is its own. And what is ordinary for a patient
+had it. A beat labelled alone may also be a stray: part of its correction is its own. And what is plain of a patient
 holds its place unless it is spoken of. Other patients' beats are never touched.
 
 The mode of the process is found as in Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006),
@@ -13,7 +13,7 @@ covariance, with the logits as offsets.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -41,8 +41,8 @@ OWN = 30.0
 SPEAKERS = 3
 """Members that stand for beats labelled in one stroke, the most typical ones: others may be strays."""
 
-HOLDERS, ORDINARY = 6, 0.9
-"""Members that hold an ordinary group where the model has it, and their least probability of N."""
+HOLDERS, HOLDING = 6, 0.9
+"""Members that hold a plain group where the model has it, and their least probability of its class."""
 
 MOST = 1000
 """Beats of one patient at most that are conditioned on."""
@@ -109,32 +109,37 @@ def said_of(
     return Said(np.concatenate(beats), np.concatenate(numbers), about_groups, ~about_groups)
 
 
-def with_ordinary(
+def with_plain(
     said: Said,
     points: Points,
     group: NDArray[np.int64],
     patient: NDArray[np.int64],
     probabilities: NDArray[np.float32],
-    ordinary: Collection[int],
+    plain: Mapping[int, int],
 ) -> Said:
-    """What a reader said, and some members of her patients' ordinary groups, from typical to not, as the N they are.
+    """What a reader said, and some members of her patients' plain groups, from typical to not, as what they are.
 
     Parameters
     ----------
     said : Said
     points, group, patient, probabilities : of all beats
-    ordinary : collection of group
-        From :func:`ecg_engine.arrhythmia.groups.ordinary_groups`; those are left out of which she spoke otherwise.
+    plain : mapping of group to class number
+        From :func:`ecg_engine.arrhythmia.groups.plain_groups`; those are left out of which she spoke otherwise.
     """
-    otherwise = set(group[said.beat[said.for_group & (said.number != 0)]].tolist())
-    spoken_of, holders = np.isin(patient, patient[said.beat]), [said.beat[:0]]
-    for one in sorted(set(ordinary) - otherwise):
-        rows = np.flatnonzero((group == one) & spoken_of & (probabilities[:, 0] > ORDINARY))
+    about = said.for_group
+    spoken = dict(zip(group[said.beat[about]].tolist(), said.number[about].tolist(), strict=True))
+    asked = np.isin(patient, patient[said.beat])
+    asked[said.beat] = False
+    held = said
+    for one, number in sorted(plain.items()):
+        if spoken.get(one, number) != number:
+            continue
+        rows = np.flatnonzero((group == one) & asked & (probabilities[:, number] > HOLDING))
         spread = np.linspace(0, len(rows) - 1, min(HOLDERS, len(rows))).astype(np.int64)
-        holders.append(rows[_from_typical(points[rows])[spread]])
-    more = np.setdiff1d(np.concatenate(holders), said.beat)
-    no = np.zeros(len(more), dtype=bool)
-    return Said(*(np.append(a, b) for a, b in zip(said, (more, np.zeros_like(more), no, no), strict=True)))
+        rows = rows[_from_typical(points[rows])[spread]]
+        no = np.zeros(len(rows), dtype=bool)
+        held = Said(*(np.append(a, b) for a, b in zip(held, (rows, np.full(len(rows), number), no, no), strict=True)))
+    return held
 
 
 def pass_on(

@@ -11,7 +11,7 @@ import pytest
 from ecg_engine.arrhythmia.beat_classes import BeatModel, FitConfig
 from ecg_engine.arrhythmia.classify import Classified, Words, classify, decide, study_of
 from ecg_engine.arrhythmia.findings import FLUTTER_SHOWN
-from ecg_engine.arrhythmia.groups import ordinary_groups, rank_groups, smooth
+from ecg_engine.arrhythmia.groups import plain_groups, rank_groups, smooth
 from ecg_engine.arrhythmia.learning import LearnConfig, Study, learn
 from tests.engine.arrhythmia.small import small
 
@@ -78,8 +78,8 @@ def test_a_label_of_a_group_changes_its_beats_and_the_findings_of_its_strips(
     model: BeatModel, unseen: Study, classified: Classified
 ) -> None:
     ranked = rank_groups(classified.group, classified.probabilities, unseen.beats.patient[unseen.beats.strip])
-    ordinary = ordinary_groups(classified.probabilities, classified.group, unseen.beats.patient[unseen.beats.strip])
-    large = ranked[(ranked["size"] >= 5) & ~ranked["group"].isin(list(ordinary))].iloc[0]
+    plain = plain_groups(classified.probabilities, classified.group, unseen.beats.patient[unseen.beats.strip])
+    large = ranked[(ranked["size"] >= 5) & ~ranked["group"].isin(list(plain))].iloc[0]
     given = 2 if large["guess"] != 2 else 0
     group, shown = int(large["group"]), int(large["example"])
     p = smooth(model.probabilities(unseen.examples), classified.group)
@@ -113,7 +113,8 @@ def test_one_ectopic_beat_does_not_make_a_patients_ordinary_beats_ectopic(
     model: BeatModel, unseen: Study, classified: Classified
 ) -> None:
     p, group = smooth(model.probabilities(unseen.examples), classified.group), classified.group
-    ordinary = sorted(ordinary_groups(p, group, unseen.beats.patient[unseen.beats.strip]))[0]
+    plain = plain_groups(p, group, unseen.beats.patient[unseen.beats.strip])
+    ordinary = min(one for one, number in plain.items() if number == 0)
     inside = np.flatnonzero(group == ordinary)
     seen = int(inside[p[inside, 0].argmax()])
     stray = decide(model, unseen, p, group, Words({ordinary: 2}, {ordinary: seen})).beats["aami"].to_numpy()

@@ -11,7 +11,7 @@ from ecg_engine.arrhythmia.groups import (
     describe_for_groups,
     entropy,
     find_groups,
-    ordinary_groups,
+    plain_groups,
     rank_groups,
     smooth,
 )
@@ -84,9 +84,13 @@ def test_entropy_in_bits_and_no_beats() -> None:
     assert len(rank_groups(empty, np.zeros((0, 4), dtype=np.float32), empty)) == 0
 
 
-def test_a_patients_ordinary_group_is_her_largest_if_it_is_taken_for_n() -> None:
-    p = np.tile(np.array([0.96, 0.02, 0.01, 0.01], dtype=np.float32), (14, 1))
-    group = np.array([0] * 8 + [1] * 3 + [2] * 3)
-    patient = np.array([0] * 11 + [1] * 3)
-    p[11:] = np.array([0.1, 0.8, 0.05, 0.05])
-    assert ordinary_groups(p, group, patient) == {0}  # the second patient's only group is ectopic
+def test_plain_are_a_patients_largest_group_if_it_is_taken_for_n_and_large_groups_of_ectopics() -> None:
+    p = np.tile(np.array([0.96, 0.02, 0.01, 0.01], dtype=np.float32), (114, 1))
+    group = np.array([0] * 8 + [1] * 3 + [2] * 3 + [3] * 50 + [4] * 40 + [5] * 10)
+    patient = np.array([0] * 11 + [1] * 3 + [2] * 100)
+    p[11:14] = np.array([0.1, 0.8, 0.05, 0.05])
+    p[64:] = np.array([0.02, 0.01, 0.95, 0.02])
+    # the second patient's only group is ectopic, and small; so is the third patient's last
+    assert plain_groups(p, group, patient) == {0: 0, 3: 0, 4: 2}
+    p[64:104] = np.array([0.2, 0.0, 0.8, 0.0])
+    assert plain_groups(p, group, patient) == {0: 0, 3: 0}

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import softmax
 
 from ecg_engine.arrhythmia import propagation
-from ecg_engine.arrhythmia.propagation import Said, pass_on, said_of, with_ordinary
+from ecg_engine.arrhythmia.propagation import Said, pass_on, said_of, with_plain
 
 N_LIKE = np.array([0.9, 0.04, 0.05, 0.01], dtype=np.float32)
 NOBODY = np.full(12, -1)
@@ -111,22 +111,33 @@ def test_a_lone_beat_may_be_a_stray_but_two_that_agree_are_believed() -> None:
     assert three > 2 * lone
 
 
-def test_what_is_ordinary_for_a_patient_holds_its_place_unless_it_is_spoken_of() -> None:
+def test_what_is_plain_of_a_patient_holds_its_place_unless_it_is_spoken_of() -> None:
     rng = np.random.default_rng(5)
     points = rng.normal(0, 0.04, (200, 5)).astype(np.float32)
     group, patient = np.repeat([0, 1], 100), np.repeat([0, 1], 100)
     p = np.tile(np.array([0.97, 0.01, 0.01, 0.01], dtype=np.float32), (200, 1))
     stray = _said(0, 2, lone=True)
-    held = with_ordinary(stray, points, group, patient, p, {0, 1})
+    held = with_plain(stray, points, group, patient, p, {0: 0, 1: 0})
     assert set(patient[held.beat]) == {0}  # nothing was said of the other patient
     assert (held.number[1:] == 0).all() and 5 < len(held.beat) < 20
     turned = pass_on(p, points, group, patient, held).argmax(axis=1) == 2
     assert turned[:100].sum() < 10 and not turned[100:].any()
     # members that the model doubts hold nothing, and a word about the group stands
     p[:100, :3] = [0.5, 0.1, 0.39]
-    assert len(with_ordinary(stray, points, group, patient, p, {0}).beat) == 1
+    assert len(with_plain(stray, points, group, patient, p, {0: 0}).beat) == 1
     p[:100, :3] = [0.97, 0.01, 0.01]
-    assert len(with_ordinary(_said(0, 2, True), points, group, patient, p, {0}).beat) == 1
+    assert len(with_plain(_said(0, 2, True), points, group, patient, p, {0: 0}).beat) == 1
+
+
+def test_a_large_group_of_sure_ectopics_is_not_turned_by_one_of_them_and_is_by_a_word_about_all() -> None:
+    points = np.random.default_rng(6).normal(0, 0.04, (60, 5)).astype(np.float32)
+    group = patient = np.zeros(60, dtype=np.int64)
+    p = np.tile(np.array([0.03, 0.01, 0.95, 0.01], dtype=np.float32), (60, 1))
+    for said, turned in ((_said(0, 0, lone=True), 0.0), (_said(0, 0, True), 1.0)):
+        held = with_plain(said, points, group, patient, p, {0: 2})
+        assert np.mean(pass_on(p, points, group, patient, held).argmax(axis=1)[1:] == 0) == pytest.approx(
+            turned, abs=0.1
+        )
 
 
 def test_nothing_said_changes_nothing_and_no_beats_are_no_trouble() -> None:
