@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from ecg_engine.arrhythmia.lost_signal import clipped, lost_lead
 from ecg_engine.arrhythmia.noise_features import (
@@ -55,9 +56,13 @@ FLAT_SHARE = 0.1
 BEAT_DRIFT, STRIP_DRIFT = 0.6, 0.3
 """Of the QRS height: how far the baseline may move within half a second of a beat, and its deviation over a strip: a
 wander nearly as high as the QRS complexes. Under 0.5 % of the beats and 2 % of the strips of DS1 are beyond it."""
-NOISY_PART = 0.4
-"""A strip is noise if its score says so and at least this share of its beats is noise by itself; then all are. Noise of
-two seconds in ten stays with the beats that it covers."""
+NOISY_PART, SUREST = 0.4, 4.0
+"""A strip is noise, and all its beats are, if the mean of their log odds, none counted as surer than the second, is
+that of a strip of which so large a part is surely noise and the rest surely none. Many beats in doubt weigh as much as
+some that are not."""
+DOUBTED, DOUBTED_PART = 0.2, 0.6
+"""And if so large a part of its beats is in doubt, with a score above the first: noise of two seconds in ten stays with
+the beats that it covers."""
 LOST_PART = 0.5
 """A strip of which more is lost is noise; of a shorter loss it is told."""
 _NEAR_SEC = 0.15
@@ -190,9 +195,7 @@ def quality(
     flat = np.ptp(x, axis=1) == 0
     noisy = beat_score > 0.5
     beats = np.bincount(row, minlength=len(x))
-    # a strip without beats is judged by its score alone
-    part = np.where(beats > 0, np.bincount(row, weights=noisy, minlength=len(x)) / np.maximum(beats, 1), 1)
-    covered = ~flat & (strip_score > 0.5) & (part >= NOISY_PART)
+    covered = ~flat & _mostly_noise(beat_score, strip_score, row)
     beat_flags = (
         CONTENT * (noisy | covered[row])
         + BASELINE * (features.beat_drift > BEAT_DRIFT)
@@ -337,6 +340,18 @@ def _spared(x: NDArray[np.float32], fs: float, strip_score: NDArray[np.float32])
 def _probability(features: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float32]:
     odds = features @ weights[:-1] + weights[-1]
     return np.asarray(1 / (1 + np.exp(-np.clip(odds, -30, 30))), dtype=np.float32)
+
+
+def _mostly_noise(
+    beat_score: NDArray[np.float32], strip_score: NDArray[np.float32], row: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Strips whose beats are noise on the whole; a strip without beats is judged by its own score."""
+    odds = np.clip(logit(beat_score.astype(np.float64)), -SUREST, SUREST)
+    beats = np.bincount(row, minlength=len(strip_score))
+    some = np.maximum(beats, 1)
+    mean = np.bincount(row, weights=odds, minlength=len(strip_score)) / some
+    doubted = np.bincount(row, weights=beat_score > DOUBTED, minlength=len(strip_score)) / some
+    return np.where(beats > 0, (mean > SUREST * (2 * NOISY_PART - 1)) & (doubted >= DOUBTED_PART), strip_score > 0.5)
 
 
 def _near(marked: NDArray[np.bool_], row: NDArray[np.int64], at: NDArray[np.int64], rate: float) -> NDArray[np.bool_]:
