@@ -17,6 +17,7 @@ from ecg_engine.beat_svg import beat_svg
 from ecg_engine.figures import label_colour, label_letter, strip_frame, strips_svg
 from ecg_engine.figures.palette import series_colour
 from ecg_engine.labels import CLASS_LABELS, NOISE, UNKNOWN, label_name
+from ecg_engine.spread import evenly
 from state import session
 from state.batches import one_batch
 from state.pattern_members import open_rows, strips_of, typical_first, words_said
@@ -190,7 +191,7 @@ def members(view: View, cluster: int) -> None:
     review, rows = view.review, view.rows(cluster)
     centroid = view.patterns.centroids[cluster]
     ordered = typical_first(review.run.beats, rows, centroid)
-    spread = ordered[np.unique(np.linspace(0, len(ordered) - 1, min(EXAMPLES, len(ordered))).astype(int))]
+    spread = ordered[evenly(len(ordered), EXAMPLES)]
     seeds = dict(zip(review.effective.seeds["beat_global_id"], review.effective.seeds["label_name"], strict=True))
     ids = review.index.beat_ids[spread].tolist()
     row_of = dict(zip(ids, spread.tolist(), strict=True))

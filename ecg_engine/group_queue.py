@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ecg_engine.arrhythmia.groups import entropy, rank_groups
 from ecg_engine.labels import P_COLUMNS, UNKNOWN, label_name
+from ecg_engine.spread import evenly, typical_first
 
 LEAST_SIZE = 3
 """Beats of the smallest group that is asked about: two are answered as fast one by one."""
@@ -155,9 +156,7 @@ def typical_members(beats: NDArray[np.floating], whole: NDArray[np.bool_], most:
     """
     chosen = np.flatnonzero(whole) if whole.any() else np.arange(len(beats))
     waves = np.asarray(beats[chosen], dtype=np.float32)
-    distance = np.sqrt(np.mean((waves - waves.mean(axis=0)) ** 2, axis=1))
-    order = chosen[np.argsort(distance, kind="stable")]
-    return order[np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).astype(np.int64))]
+    return chosen[typical_first(waves)[evenly(len(waves), most)]]
 
 
 def group_sentence(size: int, patient: str, suggestion: int, share: float, kept: int = 0) -> str:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from ecg_engine.labels import label_name
 from ecg_engine.preprocess import Run
 from ecg_engine.prototypes import label_mix
+from ecg_engine.spread import evenly, typical_first
 from state.anchors import BeatIndex
 from state.derived import prototype_mix
 from state.effective import Effective
@@ -82,9 +83,7 @@ def example_rows(index: BeatIndex, wave: NDArray[np.floating], beats: NDArray[np
     Typical is near to the prototype's wave (root mean square of the difference).
     """
     rows = member_rows(index, prototype_id)
-    distance = np.sqrt(np.mean((beats[rows] - wave) ** 2, axis=1))
-    order = rows[np.argsort(distance, kind="stable")]
-    return order[np.unique(np.linspace(0, len(order) - 1, min(most, len(order))).astype(int))]
+    return rows[typical_first(beats[rows], wave)[evenly(len(rows), most)]]
 
 
 def mix_of(effective: Effective, rows: NDArray[np.int64]) -> list[tuple[int, int]]:

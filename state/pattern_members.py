@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ecg_engine import spread
 from ecg_engine.preprocess import Run
 from state.anchors import BeatIndex
 from state.deciding import Decision
@@ -61,8 +62,7 @@ def typical_first(
     beats: NDArray[np.floating], rows: NDArray[np.int64], centroid: NDArray[np.floating]
 ) -> NDArray[np.int64]:
     """The same rows, the nearest to the centroid first (root mean square of the difference)."""
-    distance = np.sqrt(np.mean((np.asarray(beats)[rows] - centroid) ** 2, axis=1))
-    return rows[np.argsort(distance, kind="stable")]
+    return rows[spread.typical_first(np.asarray(beats)[rows], centroid)]
 
 
 def words_said(said: Mapping[int, Decision], rows: NDArray[np.int64]) -> list[tuple[str, int]]:

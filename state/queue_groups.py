@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ecg_engine.group_queue import group_sentence, groups_to_ask, typical_members
 from ecg_engine.preprocess import Run
+from ecg_engine.spread import evenly
 from state.anchors import BeatIndex, members_of
 from state.effective import Effective
 from state.item_words import Words
@@ -176,7 +177,7 @@ def _others(index: BeatIndex, effective: Effective, rows: NDArray[np.int64]) -> 
     """Some members to look at on their strips, on as many strips as there are: those least alike among them."""
     _, first = np.unique(index.strip_of_beat[rows], return_index=True)
     rows = rows[np.sort(first)]
-    rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(OTHERS, len(rows))).astype(np.int64))]
+    rows = rows[evenly(len(rows), OTHERS)]
     places, anchors = index.strip_of_beat[rows].tolist(), effective.anchor_ms[rows].tolist()
     return [(place, index.names[place], anchor) for place, anchor in zip(places, anchors, strict=True)]
 

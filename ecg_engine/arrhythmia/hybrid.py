@@ -23,6 +23,7 @@ from ecg_engine.config import TrainConfig
 from ecg_engine.errors import InputError
 from ecg_engine.labels import NOISE
 from ecg_engine.models import ENCODING, HIDDEN, ECGHybridNet, NetOutput
+from ecg_engine.spread import evenly
 
 REACH = 2
 """Beats on either side that the BiLSTM reads."""
@@ -163,7 +164,7 @@ def bank_of(examples: Examples, labels: NDArray[np.integer], settings: TrainConf
     if len(rows):
         # the bank compares by cosine, so clusters are of beats of one length
         unit = waves[rows] / (np.linalg.norm(waves[rows], axis=1, keepdims=True) + np.float32(1e-6))
-        some = unit[np.unique(np.linspace(0, len(unit) - 1, min(len(unit), _CLUSTERED)).astype(int))]
+        some = unit[evenly(len(unit), _CLUSTERED)]
         count = min(CLUSTERS, len(np.unique(some, axis=0)))
         with threadpool_limits(1):
             cluster[rows] = KMeans(count, n_init=2, random_state=settings.seed).fit(some).predict(unit)

@@ -112,7 +112,7 @@ def noise_features(
     running = moments(traces, row, at)
     ticks = tick_places(traces)
     of_ticks = np.stack([one[:, ticks] for one in running], axis=2)
-    unrest, path, _ = (one[row, at] for one in running)
+    unrest, path = (one[row, at] for one in running[:2])
     rest, unlike = range_at_rest(traces, row, at), unlikeness(traces, row, at)
     if probability is None:
         unsure = np.full(len(row), _USUAL_UNSURE, dtype=np.float32)
@@ -199,7 +199,7 @@ def tick_places(traces: NoiseTraces) -> NDArray[np.int64]:
 
 
 def moments(traces: NoiseTraces, peak_row: NDArray[np.int64], peak_at: NDArray[np.int64]) -> list[Floats]:
-    """Running features of whole strips, each float32 (k, m); :func:`at_moments` reads them off.
+    """Running features of whole strips, each float32 (k, m).
 
     Parameters
     ----------

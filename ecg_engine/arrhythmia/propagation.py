@@ -18,6 +18,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cholesky
+from scipy.optimize import minimize
+from scipy.spatial.distance import cdist
+from scipy.special import log_softmax, softmax
+
+from ecg_engine.spread import evenly, typical_first
 
 Points = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -101,7 +107,7 @@ def said_of(
     strokes, place, count = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
     order = np.argsort(place.ravel(), kind="stable")
     for (one, number), rows in zip(strokes.tolist(), np.split(together[order], np.cumsum(count)[:-1]), strict=False):
-        chosen = rows[_from_typical(points[rows])[:SPEAKERS]]
+        chosen = rows[typical_first(points[rows])[:SPEAKERS]]
         beats.append(chosen)
         numbers.append(np.full(len(chosen), number))
         whole.append(np.full(len(chosen), 2 * len(rows) >= size[one]))
@@ -130,16 +136,17 @@ def with_plain(
     spoken = dict(zip(group[said.beat[about]].tolist(), said.number[about].tolist(), strict=True))
     asked = np.isin(patient, patient[said.beat])
     asked[said.beat] = False
-    held = said
-    for one, number in sorted(plain.items()):
-        if spoken.get(one, number) != number:
+    beats, numbers = [said.beat], [said.number]
+    # only groups of her patients: a file may hold thousands of others
+    for one in np.unique(group[asked]).tolist():
+        if one not in plain or spoken.get(one, plain[one]) != plain[one]:
             continue
-        rows = np.flatnonzero((group == one) & asked & (probabilities[:, number] > HOLDING))
-        spread = np.linspace(0, len(rows) - 1, min(HOLDERS, len(rows))).astype(np.int64)
-        rows = rows[_from_typical(points[rows])[spread]]
-        no = np.zeros(len(rows), dtype=bool)
-        held = Said(*(np.append(a, b) for a, b in zip(held, (rows, np.full(len(rows), number), no, no), strict=True)))
-    return held
+        rows = np.flatnonzero((group == one) & asked & (probabilities[:, plain[one]] > HOLDING))
+        beats.append(rows[typical_first(points[rows])[evenly(len(rows), HOLDERS)]])
+        numbers.append(np.full(len(beats[-1]), plain[one]))
+    more = np.zeros(sum(map(len, beats[1:])), dtype=bool)
+    flags = np.append(said.for_group, more), np.append(said.lone, more)
+    return Said(np.concatenate(beats), np.concatenate(numbers), *flags)
 
 
 def pass_on(
@@ -171,54 +178,41 @@ def pass_on(
     for one in np.unique(whose).tolist():
         first, last = np.searchsorted(sorted_patients, [one, one + 1])
         rows, mine = order[first:last], np.flatnonzero(whose == one)
-        mine = mine[np.unique(np.linspace(0, len(mine) - 1, min(len(mine), MOST)).astype(np.int64))]
+        mine = mine[evenly(len(mine), MOST)]
         beat = said.beat[mine]
         # a word about one beat is no word about its group
         place = np.where(said.for_group[mine], group[beat], -1)
-        logits = np.log(np.maximum(probabilities[rows].astype(np.float64), LEAST))
-        offsets = np.log(np.maximum(probabilities[beat].astype(np.float64), LEAST))
+        logits = _logits(probabilities[rows])
         among = _covariance(points[beat], place, points[beat], place) + np.diag(OWN * said.lone[mine])
-        pull = _conditioned(among, offsets, said.number[mine])
+        pull = _conditioned(among, _logits(probabilities[beat]), said.number[mine])
         for start in range(0, len(rows), PART):
             some = slice(start, start + PART)
             moved = logits[some] + _covariance(points[rows[some]], group[rows[some]], points[beat], place) @ pull
-            out[rows[some]] = np.exp(_log_softmax(moved))
+            out[rows[some]] = softmax(moved, axis=1)
     return out
 
 
-def _from_typical(points: Points) -> NDArray[np.int64]:
-    far = np.linalg.norm(points - points.mean(axis=0), axis=1) if len(points) else np.zeros(0)
-    return np.argsort(far, kind="stable")
+def _logits(probabilities: NDArray[np.float32]) -> Doubles:
+    return np.log(np.maximum(probabilities.astype(np.float64), LEAST))
 
 
 def _covariance(a: Points, group_a: NDArray[np.int64], b: Points, group_b: NDArray[np.int64]) -> Doubles:
     """Of the correction at beats ``a`` and ``b``; (len(a), len(b)). Nothing is together with a group below 0."""
-    from scipy.spatial.distance import cdist
-
     alike = ALIKE * np.exp(-cdist(a, b, "sqeuclidean") / REACH**2)
     return np.asarray(alike + TOGETHER * ((group_a[:, None] == group_b) & (group_b >= 0)))
 
 
 def _conditioned(covariance: Doubles, offsets: Doubles, number: NDArray[np.int64]) -> Doubles:
     """By what each spoken-of beat pulls on each class at the mode: what was said, less what is then thought; (m, K)."""
-    from scipy.linalg import cholesky
-    from scipy.optimize import minimize
-
     m, classes = offsets.shape
     root = cholesky(covariance + 1e-6 * np.eye(m), lower=True)
     said = np.eye(classes)[number]
 
     def loss(flat: Doubles) -> tuple[float, Doubles]:
         w = flat.reshape(m, classes)
-        log_p = _log_softmax(offsets + root @ w)
+        log_p = log_softmax(offsets + root @ w, axis=1)
         value = 0.5 * (w**2).sum() - (said * log_p).sum()
         return float(value), (w - root.T @ (said - np.exp(log_p))).ravel()
 
     found = minimize(loss, np.zeros(m * classes), jac=True, method="L-BFGS-B", options={"maxiter": 500, "gtol": 1e-4})
-    return np.asarray(said - np.exp(_log_softmax(offsets + root @ found.x.reshape(m, classes))))
-
-
-def _log_softmax(logits: Doubles) -> Doubles:
-    from scipy.special import log_softmax
-
-    return np.asarray(log_softmax(logits, axis=1))
+    return np.asarray(said - softmax(offsets + root @ found.x.reshape(m, classes), axis=1))

@@ -195,7 +195,7 @@ def quality(
     flat = np.ptp(x, axis=1) == 0
     noisy = beat_score > 0.5
     beats = np.bincount(row, minlength=len(x))
-    covered = ~flat & _mostly_noise(beat_score, strip_score, row)
+    covered = ~flat & _mostly_noise(beat_score, strip_score, row, beats)
     beat_flags = (
         CONTENT * (noisy | covered[row])
         + BASELINE * (features.beat_drift > BEAT_DRIFT)
@@ -343,11 +343,10 @@ def _probability(features: NDArray[np.float32], weights: NDArray[np.float64]) ->
 
 
 def _mostly_noise(
-    beat_score: NDArray[np.float32], strip_score: NDArray[np.float32], row: NDArray[np.int64]
+    beat_score: NDArray[np.float32], strip_score: NDArray[np.float32], row: NDArray[np.int64], beats: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Strips whose beats are noise on the whole; a strip without beats is judged by its own score."""
     odds = np.clip(logit(beat_score.astype(np.float64)), -SUREST, SUREST)
-    beats = np.bincount(row, minlength=len(strip_score))
     some = np.maximum(beats, 1)
     mean = np.bincount(row, weights=odds, minlength=len(strip_score)) / some
     doubted = np.bincount(row, weights=beat_score > DOUBTED, minlength=len(strip_score)) / some

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.signal import butter, sosfiltfilt
 
 from ecg_engine.conditioning import blocks, stacked
+from ecg_engine.spread import evenly
 
 GRID_HZ = 250.0
 """Beats are cut on this grid whatever the strip's rate."""
@@ -276,7 +277,7 @@ def find_references(beats: CutBeats, patient: NDArray[np.float32] | None = None)
         if not len(seen):
             continue
         if not given:
-            voters = seen[np.unique(np.linspace(0, len(seen) - 1, min(len(seen), MAX_STRIPS)).astype(int))]
+            voters = seen[evenly(len(seen), MAX_STRIPS)]
             alike = correlations(strip[voters], strip[voters])
             patient[beats.patient[rows[0]]], _ = _typical(strip[voters], alike, _support(alike, support[voters]))
             if len(seen) == 1:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ecg_engine.arrhythmia.learning import Study
 from ecg_engine.arrhythmia.references import BEFORE, QRS, activity_width
 from ecg_engine.progress import Progress, silent
+from ecg_engine.spread import evenly
 
 Floats = NDArray[np.float32]
 
@@ -321,5 +322,5 @@ def _evenly(group: NDArray[np.int64], most: int) -> NDArray[np.int64]:
         cap = cap * 9 // 10
     order = np.argsort(group, kind="stable")
     parts = np.split(order, np.cumsum(sizes)[:-1])
-    kept = [rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), cap)).astype(np.int64))] for rows in parts]
+    kept = [rows[evenly(len(rows), cap)] for rows in parts]
     return np.concatenate(kept)[:most] if len(parts) <= most else np.concatenate(kept)[:: -(-len(parts) // most)]

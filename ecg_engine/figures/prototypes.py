@@ -14,6 +14,7 @@ from ecg_engine.config import ValidateConfig
 from ecg_engine.figures.charts import GRID, axis, beat_times, chart, empty, note
 from ecg_engine.figures.palette import ACCENT, ALARM, INK, label_colour, label_letter, label_symbol
 from ecg_engine.labels import label_name
+from ecg_engine.spread import evenly
 
 _TICKS = [digit * 10**power for power in range(6) for digit in (1, 2, 5)]
 Wave = npt.NDArray[np.floating]
@@ -200,7 +201,7 @@ def members_overlay(
     x = beat_times(len(wave), fs, pre_sec)
     p5, p25, p75, p95 = np.percentile(beats, [5, 25, 75, 95], axis=0).astype(np.float32)
     data: list[dict[str, Any]] = []
-    picks = np.unique(np.linspace(0, len(beats) - 1, min(lines, len(beats))).astype(int))
+    picks = evenly(len(beats), lines)
     single = {"line": {"color": GRID, "width": 1}, "showlegend": False, "hoverinfo": "skip"}
     data.extend(_plain(x, beats[i], "") | single for i in picks)
     for low, high, opacity, words in ((p5, p95, 0.16, "5–95 %"), (p25, p75, 0.30, "25–75 %")):

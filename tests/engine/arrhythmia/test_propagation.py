@@ -102,7 +102,7 @@ def test_beats_labelled_in_one_stroke_speak_by_the_most_typical_and_for_the_grou
     assert sorted(said.beat.tolist()) == [0, 1, 2, 3, 4, 8] and not said.for_group.any()
 
 
-def test_a_lone_beat_may_be_a_stray_but_two_that_agree_are_believed() -> None:
+def test_a_lone_beat_may_be_a_stray_but_three_that_agree_weigh_more() -> None:
     points, group, patient, p = _beats()
     p[:6] = [0.99, 0.004, 0.004, 0.002]
     one, more = _said(0, 2, lone=True), Said(np.array([0, 1, 3]), np.full(3, 2), NOBODY[:3] > 0, NOBODY[:3] < 0)
